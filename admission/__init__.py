@@ -1,0 +1,1 @@
+"""The pods' door: classify, right-size, gate, validate."""

@@ -1,0 +1,1 @@
+"""Capacity planning in a browser: an API and its pages."""

@@ -1,0 +1,1 @@
+"""The server, and the main job that feeds it."""

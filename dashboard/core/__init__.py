@@ -1,0 +1,1 @@
+"""Pure: what the pages show, made from what the rooms said."""

@@ -1,0 +1,1 @@
+"""Quotas, placement, lending and failover over many clusters."""

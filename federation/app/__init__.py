@@ -1,0 +1,1 @@
+"""Settings, loop and commands; none yet."""

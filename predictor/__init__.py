@@ -1,0 +1,1 @@
+"""Usage history to profiles, recommendations and reclaimable forecasts, each with its reason."""

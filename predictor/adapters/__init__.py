@@ -1,0 +1,1 @@
+"""Where history is kept and comes from, one outside thing a file."""

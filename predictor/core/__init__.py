@@ -1,0 +1,1 @@
+"""Pure: history in, forecasts and recommendations out."""

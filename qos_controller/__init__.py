@@ -1,0 +1,1 @@
+"""Sense, decide, act on one node: online latency first."""

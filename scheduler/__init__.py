@@ -1,0 +1,1 @@
+"""Snapshot, queue, fit, score, gang, plan: offline jobs onto forecast capacity."""

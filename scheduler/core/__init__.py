@@ -1,0 +1,1 @@
+"""Pure: values and a time in, values and a reason out."""

@@ -1,0 +1,1 @@
+"""Traces and virtual time drive the real cores, beside the peers' policies."""

@@ -1,0 +1,1 @@
+"""Replays, backtests and the commands that start them."""

@@ -1,0 +1,1 @@
+"""Pure: the contention model, the peers' policies, the trace generator, the reports."""

@@ -1,0 +1,22 @@
+"""Time as a value: shells ask a clock, cores are handed `now_s`, tests turn the hands."""
+
+from __future__ import annotations
+
+import time
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Where a shell gets its time from."""
+
+    def now_s(self) -> float:
+        """Seconds since the epoch, or since the trace's origin."""
+        ...
+
+
+class WallClock:
+    """The machine's own time. Lives in shells only; no core may import it."""
+
+    def now_s(self) -> float:
+        """Seconds since the epoch, by the machine."""
+        return time.time()
