@@ -3,46 +3,25 @@
 A trace knows one mean per interval. Between two samples a node is modelled so:
 
 1. Online demand steps to its new value at the start of the interval. Where the trace knows the
-   interval's maximum, demand first stands at `peak_cores` for `burst_s`, then at the mean that is
+   interval's maximum, demand first stands at that peak for `burst_s`, then at the mean that is
    left; elsewhere it is flat.
 2. Offline tasks use what they hold, up to the quota in force. Where online and offline together
    exceed the capacity, **online loses all of the excess** until the control loop has reacted: no
    help from kernel weights is assumed, which is the worst case (on a kernel with weights the
    excess costs online far less).
 3. The control loop runs at its own tick on what it could have sensed, and sets the quota. When a
-   phase holds no excess and the quota has come to rest, the remainder is summed at once.
+   phase holds no excess and the loop is at rest, the remainder of the phase is summed at once.
 
 Always holds: online lost <= online demanded, offline used <= offline held, used <= capacity.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
-
-class Control(Protocol):
-    """A node's control loop as the model sees it: a peer's formula or the real core."""
-
-    tick_s: float
-
-    def react(self, sensed: Sensed, now_s: float) -> float:
-        """The quota in cores for all offline tasks of the node until the next tick."""
-        ...
-
-    def at_rest(self, sold_cores: float) -> bool:
-        """Whether further ticks with equal signals would not change the quota below `sold`."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Sensed:
-    """What a node agent can measure at a tick."""
-
-    capacity_cores: float
-    online_cores: float  # used, not demanded
-    offline_cores: float
-    online_full_share: float  # of the tick's time that online was stalled
+from qos_controller.core.signals import OfflineTask
+from simulator.core.control import Control, Sensed
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,66 +32,85 @@ class Phase:
     length_s: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
+class NodeLoad:
+    """The offline side of one node during one interval, and the memory of both sides."""
+
+    capacity_cores: float
+    held_cores: float
+    quota_cores: float  # in force when the interval begins
+    memory_used_bytes: float
+    memory_capacity_bytes: float
+    tasks: Callable[[], tuple[OfflineTask, ...]]
+
+
+@dataclass(slots=True)
 class Outcome:
     """What became of one interval on one node."""
 
-    online_lost_core_s: float
-    offline_core_s: float
-    quota_cores: float  # in force at the end
-    contended_s: float  # how long demand exceeded the capacity
+    online_lost_core_s: float = 0.0
+    offline_core_s: float = 0.0
+    contended_s: float = 0.0  # how long demand exceeded the capacity
+    quota_cores: float = 0.0  # in force at the end
+    evicted: tuple[str, ...] = ()
 
 
 def phases(
     mean_cores: float, peak_cores: float, *, interval_s: float, burst_s: float
-) -> list[Phase]:
+) -> tuple[Phase, ...]:
     """An interval as a burst and what is left, so that its mean stays the trace's."""
     if peak_cores <= mean_cores or burst_s <= 0:
-        return [Phase(mean_cores, interval_s)]
+        return (Phase(mean_cores, interval_s),)
     rest_s = interval_s - burst_s
     rest_cores = max(0.0, (mean_cores * interval_s - peak_cores * burst_s) / rest_s)
-    return [Phase(peak_cores, burst_s), Phase(rest_cores, rest_s)]
+    return (Phase(peak_cores, burst_s), Phase(rest_cores, rest_s))
 
 
 def contend(
-    control: Control,
-    stretch: list[Phase],
-    *,
-    capacity_cores: float,
-    sold_cores: float,
-    quota_cores: float,
-    now_s: float,
+    control: Control, load: NodeLoad, stretch: tuple[Phase, ...], *, now_s: float
 ) -> Outcome:
     """Runs one interval of one node under its control loop.
 
     Args:
         control: the node's loop, which keeps its own state.
+        load: what offline holds; what is evicted on the way is taken off it.
         stretch: online demand over the interval.
-        capacity_cores: the node's.
-        sold_cores: what offline tasks hold and would use.
-        quota_cores: in force when the interval begins.
-        now_s: when it begins.
+        now_s: when the interval begins.
     """
-    lost = served = contended = 0.0
+    outcome = Outcome(quota_cores=load.quota_cores)
     for phase in stretch:
-        done_s = 0.0
-        demand = min(phase.demand_cores, capacity_cores)
-        while done_s < phase.length_s:
-            offline = min(sold_cores, quota_cores)
-            excess = max(0.0, demand + offline - capacity_cores)
-            step_s = min(control.tick_s, phase.length_s - done_s)
-            if excess == 0.0 and control.at_rest(sold_cores) and done_s > 0.0:
-                step_s = phase.length_s - done_s
-            lost += min(excess, demand) * step_s
-            contended += step_s if excess else 0.0
-            served += offline * step_s
-            done_s += step_s
-            sensed = Sensed(
-                capacity_cores=capacity_cores,
-                online_cores=demand - min(excess, demand),
-                offline_cores=offline,
-                online_full_share=min(1.0, excess / demand) if demand else 0.0,
-            )
-            quota_cores = control.react(sensed, now_s + done_s)
+        _run_phase(control, load, phase, outcome, now_s)
         now_s += phase.length_s
-    return Outcome(lost, served, quota_cores, contended)
+    return outcome
+
+
+def _run_phase(
+    control: Control, load: NodeLoad, phase: Phase, outcome: Outcome, begin_s: float
+) -> None:
+    demand = min(phase.demand_cores, load.capacity_cores)
+    done_s = 0.0
+    while done_s < phase.length_s:
+        offline = min(load.held_cores, outcome.quota_cores)
+        excess = min(demand, max(0.0, demand + offline - load.capacity_cores))
+        left_s = phase.length_s - done_s
+        settled = done_s > 0.0 and excess == 0.0 and control.resting
+        step_s = left_s if settled else min(control.tick_s, left_s)
+        outcome.online_lost_core_s += excess * step_s
+        outcome.contended_s += step_s if excess else 0.0
+        outcome.offline_core_s += offline * step_s
+        done_s += step_s
+        sensed = Sensed(
+            capacity_cores=load.capacity_cores,
+            online_cores=demand - excess,
+            offline_cores=offline,
+            online_full_share=excess / demand if excess else 0.0,
+            held_cores=load.held_cores,
+            memory_used_bytes=load.memory_used_bytes,
+            memory_capacity_bytes=load.memory_capacity_bytes,
+        )
+        reaction = control.react(sensed, load.tasks, begin_s + done_s)
+        outcome.quota_cores = reaction.quota_cores
+        if reaction.evicted:
+            outcome.evicted += reaction.evicted
+            load.held_cores = max(0.0, load.held_cores - reaction.freed_cores)
+            load.memory_used_bytes -= reaction.freed_bytes

@@ -30,6 +30,7 @@ class Fleet:
     left_s: FloatArray = field(init=False)  # [G]
     placed: IntArray = field(init=False)  # [G] tasks running now
     cluster: IntArray = field(init=False)  # [G] where it runs, -1 while waiting
+    known: BoolArray = field(init=False)  # [G] submitted by now
     first_start_s: FloatArray = field(init=False)  # [G] NaN until it starts
     done_s: FloatArray = field(init=False)  # [G] NaN until it is done
     started_s: FloatArray = field(init=False)  # [G] of the present run
@@ -47,6 +48,7 @@ class Fleet:
         self.left_s = self.jobs.duration_s.astype(np.float64)
         self.placed = np.zeros(gangs, np.int64)
         self.cluster = np.full(gangs, -1, np.int64)
+        self.known = np.zeros(gangs, np.bool_)
         self.first_start_s = np.full(gangs, np.nan)
         self.done_s = np.full(gangs, np.nan)
         self.started_s = np.full(gangs, np.nan)
@@ -74,6 +76,17 @@ class Fleet:
             _sums(cell, cores, clusters * queues).reshape(shape),
             _sums(cell, size, clusters * queues).reshape(shape),
         )
+
+    def submit(self, now_s: float) -> IntArray:
+        """Lets in what was submitted by now; returns the newcomers (jobs come in that order)."""
+        first = int(self.known.sum())
+        last = int(np.searchsorted(self.jobs.submit_s, now_s, side="right"))
+        self.known[first:last] = True
+        return np.arange(first, last)
+
+    def waiting(self) -> IntArray:
+        """Gangs that are submitted and do not run."""
+        return np.flatnonzero(self.known & (self.state == WAITING))
 
     def start(
         self, gang: int, nodes: IntArray, counts: IntArray, *, cluster: int, now_s: float
@@ -114,24 +127,42 @@ class Fleet:
         self._leave(done, DONE)
         return done
 
-    def evict(self, gangs: IntArray) -> None:
-        """Puts whole gangs back to waiting; without a checkpoint all their work is lost."""
-        gangs = np.unique(gangs)
-        gangs = gangs[self.state[gangs] == RUNNING]
-        work = (self.jobs.duration_s[gangs] - self.left_s[gangs]) * self.jobs.tasks[gangs]
-        self.lost_core_s += float((work * self.jobs.cpu_cores[gangs]).sum())
-        self.evicted_tasks += int(self.placed[gangs].sum())
-        self.left_s[gangs] = self.jobs.duration_s[gangs]
-        self._leave(gangs, WAITING)
+    def evict(self, gang: int, node: int) -> None:
+        """Sends a gang's tasks on one node away; the whole gang where it would break without them.
+
+        Without a checkpoint all work of those that go is lost; the gang waits again with its age.
+        """
+        rows = np.flatnonzero((self.row_gang == gang) & (self.row_node == node))
+        if not rows.size:
+            return  # it finished, or went with another of its nodes
+        going = int(self.row_count[rows].sum())
+        if self.placed[gang] - going >= self.jobs.min_available[gang]:
+            self._lose(gang, going)
+            self.placed[gang] -= going
+            self._drop_rows(rows)
+            return
+        self._lose(gang, int(self.placed[gang]))
+        self.left_s[gang] = self.jobs.duration_s[gang]
+        self._leave(np.array([gang]), WAITING)
+
+    def _lose(self, gang: int, tasks: int) -> None:
+        """Counts the work of so many of the gang's tasks as thrown away."""
+        done_s = (self.jobs.duration_s[gang] - self.left_s[gang]) * self.jobs.tasks[gang]
+        share = tasks / self.placed[gang]
+        self.lost_core_s += float(done_s * self.jobs.cpu_cores[gang] * share)
+        self.left_s[gang] += share * (self.jobs.duration_s[gang] - self.left_s[gang])
+        self.evicted_tasks += tasks
 
     def _leave(self, gangs: IntArray, state: int) -> None:
         self.state[gangs] = state
         self.placed[gangs] = 0
         self.cluster[gangs] = -1
-        stay: BoolArray = ~np.isin(self.row_gang, gangs)
-        self.row_gang = self.row_gang[stay]
-        self.row_node = self.row_node[stay]
-        self.row_count = self.row_count[stay]
+        self._drop_rows(np.flatnonzero(np.isin(self.row_gang, gangs)))
+
+    def _drop_rows(self, rows: IntArray) -> None:
+        self.row_gang = np.delete(self.row_gang, rows)
+        self.row_node = np.delete(self.row_node, rows)
+        self.row_count = np.delete(self.row_count, rows)
 
 
 def _sums(cell: IntArray, amount: FloatArray, cells: int) -> FloatArray:

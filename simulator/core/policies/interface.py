@@ -20,9 +20,20 @@ class SupplyPolicy(Protocol):
     between them.
     """
 
-    name: str
-    every_s: int  # how often a replay asks it again
-    promised_risk: float  # share of (node, time) it says will exceed what it kept; NaN if none
+    @property
+    def name(self) -> str:
+        """As a user writes it."""
+        ...
+
+    @property
+    def every_s(self) -> int:
+        """How often a replay asks it again."""
+        ...
+
+    @property
+    def promised_risk(self) -> float:
+        """Share of (node, time) it says will exceed what it kept; NaN if it says nothing."""
+        ...
 
     def forecast(self, history: History, now_s: int) -> NodeForecasts:
         """What to keep from `now_s` on."""

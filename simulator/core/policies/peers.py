@@ -190,7 +190,7 @@ class KoordinatorUsage:
 
     cpu_margin_share: float = 0.40
     memory_margin_share: float = 0.35
-    degrade_s: int = 900
+    degrade_s: int | None = 900  # None: the bare formula, as published backtests score it
     name: str = "koordinator"
     every_s: int = 300
     promised_risk: float = NAN
@@ -199,7 +199,7 @@ class KoordinatorUsage:
         """Keeps margin + used, or everything where the node's metrics are too old."""
         cpu_used = resident_sums(history, now_s, window_s=history.interval_s, memory=False)
         memory_used = resident_sums(history, now_s, window_s=history.interval_s, memory=True)
-        silent = self._silent(history, now_s)
+        silent = self._silent(history, now_s, self.degrade_s)
         cpu = self.cpu_margin_share * history.node_cpu_cores + cpu_used.max(1, initial=0)
         memory = self.memory_margin_share * history.node_memory_bytes + memory_used.max(
             1, initial=0
@@ -216,13 +216,16 @@ class KoordinatorUsage:
             ),
         )
 
-    def _silent(self, history: History, now_s: int) -> BoolArray:
+    @staticmethod
+    def _silent(history: History, now_s: int, degrade_s: int | None) -> BoolArray:
         """[N] nodes with pods, none of which has a sample in the last `degrade_s`."""
+        nodes = len(history.nodes)
+        if degrade_s is None:
+            return np.zeros(nodes, np.bool_)
         last = history.column(now_s) + 1
-        recent = history.cpu_cores[:, max(0, last - self.degrade_s // history.interval_s) : last]
+        recent = history.cpu_cores[:, max(0, last - degrade_s // history.interval_s) : last]
         there = history.resident(now_s)
         heard = there & ~np.isnan(recent).all(axis=1)
-        nodes = len(history.nodes)
         pods = np.bincount(history.node[there], minlength=nodes)
         reporting = np.bincount(history.node[heard], minlength=nodes)
         return np.asarray((pods > 0) & (reporting == 0))

@@ -1,0 +1,65 @@
+"""slacktide itself behind the baselines' interface: the predictor's own `advance`."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from predictor.core.forecast import (
+    Coverage,
+    ForecastSettings,
+    ForecastState,
+    advance,
+    coverage,
+)
+from predictor.core.history import History
+from simulator.core.policies.interface import HORIZONS_S
+from slacktide.messages import NodeForecasts
+
+HOUR_S = 3_600
+
+
+@dataclass(slots=True)
+class Slacktide:
+    """Carries the forecast's state from call to call; the first call learns from the past alone."""
+
+    cpu_risk: float = 0.01
+    memory_risk: float = 0.001
+    horizons_s: tuple[int, ...] = HORIZONS_S
+    name: str = "slacktide"
+    every_s: int = HOUR_S
+    settings: ForecastSettings = field(init=False)
+    state: ForecastState | None = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        """The settings are the product's defaults but for what was asked."""
+        self.settings = ForecastSettings(
+            horizons_s=self.horizons_s, cpu_risk=self.cpu_risk, memory_risk=self.memory_risk
+        )
+
+    @property
+    def promised_risk(self) -> float:
+        """Of the node's CPU."""
+        return self.cpu_risk
+
+    def forecast(self, history: History, now_s: int) -> NodeForecasts:
+        """The next forecast, after learning from all that came before the first."""
+        if self.state is None:
+            step_s = self.settings.learn_every_s
+            for past_s in range(now_s % step_s, now_s, step_s):
+                self.state, _ = advance(self.state, history.until(past_s), past_s, self.settings)
+        self.state, made = advance(self.state, history, now_s, self.settings)
+        return made
+
+    def realised(self, since_s: int) -> Coverage | None:
+        """How the promises made since a time were kept, of those whose windows are over."""
+        if self.state is None:
+            return None
+        return coverage(self.state, self.settings, since_s=since_s)
+
+    def realised_share(self, horizon_s: int, since_s: int) -> float:
+        """Share of windows of one horizon that exceeded what was kept; NaN before any is over."""
+        known = self.realised(since_s)
+        if known is None:
+            return math.nan
+        return float(known.broken_share[known.horizons_s.index(horizon_s)])
