@@ -6,6 +6,7 @@ not installed is simply not there. Exit codes: 0 done, 1 found something wrong, 
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable
 from importlib.metadata import EntryPoint, entry_points
@@ -18,6 +19,10 @@ from slacktide.settings import Settings
 from slacktide.telemetry import configure_logging
 
 COMMAND_GROUP = "slacktide.commands"
+
+# Work is spread over processes. OpenMP threads inside each would outnumber the cores and spend
+# them spinning for one another; who has a whole machine for one fit sets it higher.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def build(rooms: Iterable[EntryPoint]) -> click.Group:

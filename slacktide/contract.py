@@ -23,7 +23,16 @@ QOS_LSE: Final = "LSE"  # latency-sensitive, exclusive cores
 QOS_LSR: Final = "LSR"  # latency-sensitive, reserved cores
 QOS_LS: Final = "LS"  # latency-sensitive, shared cores
 QOS_BE: Final = "BE"  # best effort: the offline side
-QOS_CLASSES: Final = (QOS_LSE, QOS_LSR, QOS_LS, QOS_BE)
+QOS_CLASSES: Final = (QOS_LSE, QOS_LSR, QOS_LS, QOS_BE)  # the most careful first
+
+# The aliases' values; their keys are annotations with the peers, labels with some users.
+KATALYST_LEVELS: Final = {
+    "dedicated_cores": QOS_LSE,
+    "shared_cores": QOS_LS,
+    "system_cores": QOS_LS,
+    "reclaimed_cores": QOS_BE,
+}
+VOLCANO_LEVELS: Final = {"LC": QOS_LSE, "HLS": QOS_LSR, "LS": QOS_LS, "BE": QOS_BE}
 
 # Priority bands, inclusive, as Koordinator documents them.
 PRIORITY_PROD: Final = (9000, 9999)
@@ -42,3 +51,4 @@ ANNOTATION_GANG_TOTAL: Final = f"{GROUP}/gang-total"
 ANNOTATION_RIGHTSIZE: Final = f"{GROUP}/right-size"  # "off" leaves the pod as it is
 ANNOTATION_ORIGINAL_REQUESTS: Final = f"{GROUP}/original-requests"  # JSON, what the owner asked for
 ANNOTATION_REASON: Final = f"{GROUP}/reason"  # the sentence behind the last decision
+ANNOTATION_MIRROR_POD: Final = "kubernetes.io/config.mirror"  # a static pod's shadow: not ours

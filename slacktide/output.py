@@ -31,10 +31,17 @@ output_option = click.option(
 def print_rows(rows: Sequence[Row], output: str, *, title: str = "") -> None:
     """Prints rows of equal keys; numbers are shortened in the table only."""
     if output == "table":
-        console = Console(soft_wrap=False)
-        console.print(as_table(rows, title=title))
+        print_table(as_table(rows, title=title))
         return
     click.echo(as_text(rows, output), nl=False)
+
+
+def print_table(table: Table) -> None:
+    """A table on stdout; where that is no terminal it is as wide as it needs to be."""
+    console = Console()
+    if not console.is_terminal:
+        console.width = 200
+    console.print(table)
 
 
 def as_text(rows: Sequence[Row], output: str) -> str:
