@@ -104,6 +104,7 @@ def _run_phase(
             online_cores=demand - excess,
             offline_cores=offline,
             online_full_share=excess / demand if excess else 0.0,
+            covered_s=step_s,
             held_cores=load.held_cores,
             memory_used_bytes=load.memory_used_bytes,
             memory_capacity_bytes=load.memory_capacity_bytes,

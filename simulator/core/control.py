@@ -24,7 +24,8 @@ class Sensed:
     capacity_cores: float
     online_cores: float  # used, not demanded
     offline_cores: float
-    online_full_share: float  # of the tick's time that online was stalled
+    online_full_share: float  # of the covered time that online was stalled
+    covered_s: float  # how long this sample covers
     held_cores: float  # by offline tasks
     memory_used_bytes: float
     memory_capacity_bytes: float
@@ -87,6 +88,7 @@ class RealCore:
         """Asks the core; a freeze is a quota of 0 while it lasts."""
         signals = Signals(
             sampled_s=now_s,
+            covered_s=sensed.covered_s,
             capacity_cores=sensed.capacity_cores,
             online_used_cores=sensed.online_cores,
             offline_used_cores=sensed.offline_cores,

@@ -84,6 +84,8 @@ class Hub:
         )
     )
     planning: PlanSettings = field(default_factory=PlanSettings)
+    dealt: dealing.Dispatch | None = None  # of the last round
+    dealt_gangs: IntArray = field(default_factory=lambda: np.zeros(0, np.int64))  # its gangs
 
     def round(
         self, fleet: Fleet, predicted_s: IntArray, forecasts: NodeForecasts, *, now_s: int
@@ -92,7 +94,7 @@ class Hub:
         waiting = self._in_line(fleet.waiting())
         forecasts = offered(forecasts, self.node_memory_bytes)
         columns = replace(self.gangs, duration_s=predicted_s)
-        held = self._held(fleet)
+        held = self.held(fleet)
         clusters = [
             _cluster_nodes(forecasts, member.nodes, fleet, predicted_s, now_s=now_s)
             for member in self.members
@@ -112,11 +114,23 @@ class Hub:
             starts += self._place(member, index, snapshot, mine, now_s=now_s)
         return starts
 
+    def pending_reason(self, gang: int) -> str:
+        """Why a gang waits, by the planner that looked at it last, or by the hub's deal."""
+        for member in self.members:
+            at = np.flatnonzero(member.offered == gang)
+            if at.size and member.plan is not None:
+                return member.plan.reason(int(at[0]))
+        at = np.flatnonzero(self.dealt_gangs == gang)
+        if at.size and self.dealt is not None:
+            return self.dealt.reasons(int(at[0]))
+        return "submitted after the last round"
+
     def _in_line(self, waiting: IntArray) -> IntArray:
         order = np.lexsort((self.gangs.submit_s[waiting], -self.gangs.priority[waiting]))
         return waiting[order]
 
-    def _held(self, fleet: Fleet) -> list[QueueUse]:
+    def held(self, fleet: Fleet) -> list[QueueUse]:
+        """What every queue holds in each member."""
         cores, size = fleet.held_by_queue(
             self.leaf, len(self.tree.leaves), self.node_cluster, len(self.members)
         )
@@ -162,6 +176,7 @@ class Hub:
         )
         # Where only one member has room for the gang whole, that is where it should go.
         only = np.where(fits[:, ready].sum(axis=0) == 1, fits[:, ready].argmax(axis=0), -1)
+        names = (*(report.cluster for report in reports), "")
         dealt = dealing.dispatch(
             dealing.Gangs(
                 ids=tuple(columns.ids[gang] for gang in chosen.tolist()),
@@ -171,10 +186,11 @@ class Hub:
                 cpu_cores=columns.cpu_cores[chosen],
                 memory_bytes=columns.memory_bytes[chosen],
                 duration_s=columns.duration_s[chosen].astype(np.float64),
-                data_cluster=only,
+                data_cluster=tuple([names[cluster] for cluster in only.tolist()]),
             ),
             shares,
         )
+        self.dealt, self.dealt_gangs = dealt, chosen
         allocation = grant(shares, dispatched_cpu_cores=dealt.cpu_cores)
         self.ledger = allocation.ledger
         cluster = np.full(len(waiting), dealing.WAITS, np.int64)

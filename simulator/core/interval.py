@@ -117,6 +117,7 @@ def _settle(control: Control, load: NodeLoad, online_cores: float, now_s: float)
         online_cores=min(online_cores, load.capacity_cores),
         offline_cores=min(load.held_cores, max(0.0, load.capacity_cores - online_cores)),
         online_full_share=0.0,
+        covered_s=1.0,
         held_cores=load.held_cores,
         memory_used_bytes=0.0,
         memory_capacity_bytes=load.memory_capacity_bytes,

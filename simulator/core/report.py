@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -95,6 +96,46 @@ def summarise(policy: str, promised_risk: float, totals: Totals, fleet: Fleet) -
         throttled_share=_share(totals.sold - totals.offline, totals.sold),
         partial_gangs=totals.partial_gangs,
     )
+
+
+SHOWN: Final = {
+    "policy": "policy",
+    "utilisation": "CPU used",
+    "sold_core_hours": "sold core-h",
+    "jobs_done": "gangs done",
+    "jobs_pending": "waiting",
+    "wait_p50_s": "wait p50",
+    "wait_p95_s": "wait p95",
+    "violation": "exceeded",
+    "promised_risk": "promised",
+    "online_lost_share": "online lost",
+    "evicted_share": "evicted",
+    "work_lost_core_hours": "lost core-h",
+}
+
+
+def shown(row: ReportRow) -> list[str]:
+    """The cells of a row under the headings `SHOWN`, as a person reads them."""
+    return [_cell(name, getattr(row, name)) for name in SHOWN]
+
+
+def _cell(name: str, value: object) -> str:
+    if not isinstance(value, (int, float)):
+        return str(value)
+    if math.isnan(value):
+        return "-"
+    if name.endswith("_s"):
+        return _time(value)
+    if isinstance(value, int) or name.endswith("_hours"):
+        return f"{value:,.0f}"
+    return "0" if value == 0 else f"{100 * value:.3g} %"
+
+
+def _time(seconds: float) -> str:
+    for unit, length_s in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= length_s:
+            return f"{seconds / length_s:.3g} {unit}"
+    return f"{seconds:.0f} s"
 
 
 def _share(part: float, whole: float) -> float:

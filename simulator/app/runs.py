@@ -1,0 +1,105 @@
+"""Replays of one scenario under several policies at once, each in a process of its own."""
+
+from __future__ import annotations
+
+import math
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing.queues import Queue
+from threading import Thread
+
+from simulator.core.policies.catalogue import make
+from simulator.core.replay import Replay, Scenario
+from simulator.core.report import ReportRow
+
+Heard = Callable[[str, float], None]  # (policy, share of the replay that is done)
+
+TELL_EVERY = 200  # steps between two words of progress
+
+
+@dataclass(frozen=True, slots=True)
+class Risks:
+    """What slacktide promises."""
+
+    cpu: float = 0.01
+    memory: float = 0.001
+
+
+def new_replay(scenario: Scenario, policy: str, risks: Risks) -> Replay:
+    """A replay that has not begun."""
+    return Replay(
+        scenario, make(policy, scenario.history, cpu_risk=risks.cpu, memory_risk=risks.memory)
+    )
+
+
+@contextmanager
+def in_background(
+    scenario: Scenario, policies: tuple[str, ...], risks: Risks, *, workers: int, heard: Heard
+) -> Iterator[Callable[[], list[ReportRow]]]:
+    """Starts the policies' replays; the value is a call that waits for their rows, in order.
+
+    Leaving early (an error, Ctrl-C) ends the processes.
+    """
+    context = multiprocessing.get_context("spawn")
+    said: Queue[tuple[str, float]] = context.Queue()
+    listener = Thread(target=_listen, args=(said, heard), daemon=True)
+    listener.start()
+    pool = ProcessPoolExecutor(
+        max_workers=max(1, min(workers, len(policies))),
+        mp_context=context,
+        initializer=_take,
+        initargs=(scenario, risks, said, os.getpid()),
+    )
+    try:
+        runs = {pool.submit(_run, policy): policy for policy in policies}
+
+        def rows() -> list[ReportRow]:
+            done = {runs[run]: run.result() for run in as_completed(runs)}
+            return [done[policy] for policy in policies]
+
+        yield rows
+    finally:
+        _end(pool)
+        said.put(("", math.nan))
+        listener.join()
+
+
+def _listen(said: Queue[tuple[str, float]], heard: Heard) -> None:
+    while True:
+        policy, share = said.get()
+        if not policy:
+            return
+        heard(policy, share)
+
+
+def _end(pool: ProcessPoolExecutor) -> None:
+    """No process outlives the command; one in the middle of a replay is not waited for."""
+    workers = list((pool._processes or {}).values())  # noqa: SLF001  there is no public way
+    pool.shutdown(wait=False, cancel_futures=True)
+    for worker in workers:
+        worker.terminate()
+        worker.join()
+
+
+_GIVEN: list[tuple[Scenario, Risks, Queue[tuple[str, float]]]] = []
+
+
+def _take(scenario: Scenario, risks: Risks, said: Queue[tuple[str, float]], parent: int) -> None:
+    """What a worker process is given once, before its first replay."""
+    del parent
+    _GIVEN[:] = [(scenario, risks, said)]
+
+
+def _run(policy: str) -> ReportRow:
+    scenario, risks, said = _GIVEN[0]
+    replay = new_replay(scenario, policy, risks)
+    steps = (scenario.end_s - scenario.start_s) // scenario.history.interval_s
+    for step, _frame in enumerate(replay.steps()):
+        if step % TELL_EVERY == 0:
+            said.put((policy, step / steps))
+    said.put((policy, 1.0))
+    return replay.report()
