@@ -20,9 +20,10 @@ class Settings:
     # Stage 0: feed-forward.
     reserve_share: float = 0.10
     """Share of capacity kept free above what online uses, for the rise within one tick."""
-    min_quota_share: float = 0.05
+    min_quota_share: float = 0.02
     """Share of capacity that offline always keeps: a task without any CPU holds its locks for
-    ever. With idle weight it harms nobody; where it does, the freezer is asked."""
+    ever. So little is below `innocent_share`: a node that online needs whole parks offline here
+    and evicts nobody for CPU."""
     slow_down_s: float = 5.0
     """Time constant by which the estimate of online's use falls; it rises at once."""
     growth_share_per_s: float = 0.20
@@ -87,7 +88,7 @@ class Settings:
     """Time at stage 2 or above after which its effect is judged."""
     futile_gain_share: float = 0.10
     """A smaller fall of the pressure is no effect."""
-    innocent_share: float = 0.02
+    innocent_share: float = 0.03
     """Offline that uses less than this share of capacity is not the cause of CPU pressure."""
     futile_lock_s: float = 30.0
     """How long the ladder stays at stage 1 after it was found futile."""

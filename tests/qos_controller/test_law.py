@@ -120,7 +120,7 @@ def test_online_is_believed_at_once_when_it_rises_and_slowly_when_it_falls() -> 
 
 def test_what_online_leaves_is_never_below_the_minimum() -> None:
     assert left_for_offline(CALM, 2.0, LAW) == pytest.approx(7.0)
-    assert left_for_offline(CALM, 20.0, LAW) == pytest.approx(0.5)
+    assert left_for_offline(CALM, 20.0, LAW) == pytest.approx(0.2)
 
 
 def test_every_setting_says_its_unit_and_reason() -> None:

@@ -1,0 +1,40 @@
+"""The dashboard's web application: the guard around the API around the pages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from fastapi import FastAPI
+
+from dashboard.app.api import OVERVIEW_POINTS, api_routes
+from dashboard.app.events import Events
+from dashboard.app.guard import LOCAL_HOSTS, Guard
+from dashboard.app.pages import BUILT_PAGES, PageFiles, page_routes
+from dashboard.app.runbook import RunBook
+
+
+def create_app(
+    runbook: RunBook, *, hosts: Iterable[str] = LOCAL_HOSTS, pages: Path = BUILT_PAGES
+) -> FastAPI:
+    """An application that shows one run book.
+
+    Args:
+        runbook: Read at every request, written by whoever replays.
+        hosts: The names a request's Host header may have, without a port.
+        pages: The folder of the built pages.
+    """
+    events = Events(runbook, points=OVERVIEW_POINTS)
+    app = FastAPI(
+        title="slacktide dashboard",
+        docs_url=None,  # the stock documentation pages load scripts from other hosts
+        redoc_url=None,
+        openapi_url="/api/v1/openapi.json",
+    )
+    app.state.events = events
+    app.include_router(api_routes(runbook, events))
+    app.include_router(page_routes(pages))
+    if pages.is_dir():
+        app.mount("/", PageFiles(pages))
+    app.add_middleware(Guard, hosts=hosts)
+    return app
