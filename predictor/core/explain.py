@@ -1,0 +1,82 @@
+"""The sentence behind a forecast: inputs, formula, and what bound it.
+
+Written from the numbers that were used, never from settings alone, so it cannot drift from them.
+"""
+
+from __future__ import annotations
+
+import math
+
+from predictor.core.history import HOUR_S
+from predictor.core.learning import Kept
+
+GIB = 1 << 30
+
+
+def sentence(
+    kept: Kept,
+    *,
+    node: int,
+    horizon: int,
+    horizon_s: int,
+    capacity_cores: float,
+    risk: float,
+    calibrated: bool,
+    realised: float,
+) -> str:
+    """One forecast in words. `realised` is the broken share so far, NaN where none has matured."""
+    view = kept.outlook
+    keeps = f"keeps {kept.kept[node, horizon]:.1f} of {capacity_cores:g} cores"
+    added = kept.margin[node, horizon]
+    parts = [
+        f"{keeps} for {horizon_s // HOUR_S} h: {_base(kept, node, horizon)}",
+        _margin(added, calibrated=calibrated, risk=risk, realised=realised),
+    ]
+    if kept.gap_factor[node] > 1:
+        parts.append(
+            f"x {kept.gap_factor[node]:g} because the node has been silent for"
+            f" {view.silent_hours[node]} h"
+        )
+    if kept.cold_pods[node]:
+        parts.append(
+            f"plus {kept.cold_pods[node]:.0f} cold pods (seen for less than a day) at their"
+            f" request, {kept.cold_request[node]:.1f}"
+        )
+    if kept.kept[node, horizon] >= capacity_cores:
+        parts.append("capped at the node's capacity, so nothing is reclaimable")
+    return "; ".join(parts)
+
+
+def memory_sentence(
+    kept: Kept, *, node: int, horizon: int, capacity_bytes: float, risk: float
+) -> str:
+    """What is kept of memory and why, in words; where it is unknown, that."""
+    most = kept.kept[node, horizon]
+    if math.isnan(most):
+        return "memory: the node's capacity is unknown, so nothing is promised"
+    return (
+        f"memory: keeps {most / GIB:.1f} of {capacity_bytes / GIB:.0f} GiB, 7-day peak"
+        f" {kept.outlook.week_peak[node] / GIB:.1f} and its pods' peaks together"
+        f" {kept.outlook.week_sum_of_peaks[node] / GIB:.1f}; {100 * risk:g} % of windows may exceed"
+    )
+
+
+def _base(kept: Kept, node: int, horizon: int) -> str:
+    view = kept.outlook
+    return (
+        f"model says {kept.base[node, horizon]:.1f} (7-day peak {view.week_peak[node]:.1f},"
+        f" its pods' peaks together {view.week_sum_of_peaks[node]:.1f},"
+        f" same window last week {view.last_week[node, horizon]:.1f})"
+    )
+
+
+def _margin(added: float, *, calibrated: bool, risk: float, realised: float) -> str:
+    if not calibrated:
+        return f"plus {added:.1f} because too few windows are over to calibrate with"
+    so_far = f"realised so far {100 * realised:.2g} %"
+    if math.isnan(realised):
+        so_far = "none is over yet"
+    return (
+        f"{'plus' if added >= 0 else 'less'} {abs(added):.1f} calibrated so that"
+        f" {100 * risk:g} % of windows exceed it ({so_far})"
+    )
