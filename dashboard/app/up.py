@@ -117,7 +117,7 @@ def run(staged: Staged, order: Order, book: RunBook, told: Told) -> list[ReportR
         scenario,
         order.policies,
         risks,
-        workers=max(1, (cpu_count() or 2) - 1),
+        workers=cpu_count() or 1,
         heard=lambda policy, share: told(policy, share, ""),
     ) as baselines:
         replay = new_replay(scenario, OURS, risks)

@@ -20,8 +20,8 @@ from slacktide.messages import FloatArray, NodeForecasts
 class SupplySettings:
     """The colocation policy's watermarks."""
 
-    memory_watermark_share: float = 0.90
-    """Share of a node's memory that online and batch may use together: 5 points below where the
+    memory_watermark_share: float = 0.93
+    """Share of a node's memory that online and batch may use together: 2 points below where the
     agent evicts, so that a forecast missed by a little evicts nobody."""
 
 

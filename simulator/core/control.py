@@ -14,7 +14,7 @@ from qos_controller.core.decide import decide
 from qos_controller.core.decision import Evict
 from qos_controller.core.settings import Settings
 from qos_controller.core.signals import OfflineTask, Signals
-from qos_controller.core.state import CALM, NodeState, begin
+from qos_controller.core.state import CALM, MINIMUM, NOT_NOW, NodeState, begin
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +82,13 @@ class RealCore:
         """The feed-forward quota binds above capacity less the reserve."""
         return capacity_cores * (1.0 - self.settings.reserve_share)
 
+    def _may_evict(self, sensed: Sensed) -> bool:
+        """Whether the core could want a victim now: it reads the tasks in no other case."""
+        state = self.state
+        over = self.settings.memory_limit_share * sensed.memory_capacity_bytes
+        starving = state.starved_since_s != NOT_NOW
+        return state.ladder.stage >= MINIMUM or starving or sensed.memory_used_bytes > over
+
     def react(
         self, sensed: Sensed, tasks: Callable[[], tuple[OfflineTask, ...]], now_s: float
     ) -> Reaction:
@@ -96,7 +103,7 @@ class RealCore:
             memory_used_bytes=sensed.memory_used_bytes,
             memory_capacity_bytes=sensed.memory_capacity_bytes,
             offline_held_cores=sensed.held_cores,
-            offline_tasks=tasks(),
+            offline_tasks=tasks() if self._may_evict(sensed) else (),
         )
         before = self.state
         decision = decide(signals, before, now_s, self.settings)

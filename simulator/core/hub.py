@@ -161,6 +161,7 @@ class Hub:
         now_s: int,
     ) -> tuple[IntArray, Allocation]:
         """[W] the cluster each waiting gang is dealt to, and the grants."""
+        heard = np.flatnonzero([member.report is not None for member in self.members])
         reports = [member.report for member in self.members if member.report is not None]
         ready = np.flatnonzero(fits.any(axis=0))
         chosen = waiting[ready]
@@ -176,7 +177,7 @@ class Hub:
         )
         # Where only one member has room for the gang whole, that is where it should go.
         only = np.where(fits[:, ready].sum(axis=0) == 1, fits[:, ready].argmax(axis=0), -1)
-        names = (*(report.cluster for report in reports), "")
+        names = (*(member.name for member in self.members), "")
         dealt = dealing.dispatch(
             dealing.Gangs(
                 ids=tuple(columns.ids[gang] for gang in chosen.tolist()),
@@ -194,7 +195,8 @@ class Hub:
         allocation = grant(shares, dispatched_cpu_cores=dealt.cpu_cores)
         self.ledger = allocation.ledger
         cluster = np.full(len(waiting), dealing.WAITS, np.int64)
-        cluster[ready] = dealt.cluster
+        placed = dealt.cluster != dealing.WAITS
+        cluster[ready[placed]] = heard[dealt.cluster[placed]]
         return cluster, allocation
 
     def _report(
