@@ -88,10 +88,11 @@ def backtest(
     capacity = history.node_memory_bytes if memory else history.node_cpu_cores
     written = Predictions()
     rows = []
-    for name in names:
-        policy = make(
-            name, history, cpu_risk=cpu_risk, memory_risk=memory_risk, horizons_s=(horizon,)
-        )
+    policies = [
+        make(name, history, cpu_risk=cpu_risk, memory_risk=memory_risk, horizons_s=(horizon,))
+        for name in names
+    ]
+    for name, policy in zip(names, policies, strict=True):
         kept = np.empty_like(came)
         made = predictions(policy, history, times)
         for column, forecast in enumerate(progress_over(made, total=len(times), what=name)):

@@ -9,8 +9,9 @@ A trace knows one mean per interval. Between two samples a node is modelled so:
    exceed the capacity, **online loses all of the excess** until the control loop has reacted: no
    help from kernel weights is assumed, which is the worst case (on a kernel with weights the
    excess costs online far less).
-3. The control loop runs at its own tick on what it could have sensed, and sets the quota. When a
-   phase holds no excess and the loop is at rest, the remainder of the phase is summed at once.
+3. The control loop runs at its own tick on what it could have sensed, and sets the quota. Once it
+   is at rest under a phase's demand, the remainder of the phase is summed at once: nothing it
+   senses will change, and neither will it.
 
 Always holds: online lost <= online demanded, offline used <= offline held, used <= capacity.
 """
@@ -19,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from qos_controller.core.signals import OfflineTask
 from simulator.core.control import Control, Sensed
@@ -93,7 +95,7 @@ def _run_phase(
         offline = min(load.held_cores, outcome.quota_cores)
         excess = min(demand, max(0.0, demand + offline - load.capacity_cores))
         left_s = phase.length_s - done_s
-        settled = done_s > 0.0 and excess == 0.0 and control.resting
+        settled = done_s > 0.0 and control.resting
         step_s = left_s if settled else min(control.tick_s, left_s)
         outcome.online_lost_core_s += excess * step_s
         outcome.contended_s += step_s if excess else 0.0
@@ -115,3 +117,5 @@ def _run_phase(
             outcome.evicted += reaction.evicted
             load.held_cores = max(0.0, load.held_cores - reaction.freed_cores)
             load.memory_used_bytes -= reaction.freed_bytes
+            left = tuple(task for task in load.tasks() if task.task not in reaction.evicted)
+            load.tasks = partial(tuple, left)

@@ -108,7 +108,8 @@ class RealCore:
         before = self.state
         decision = decide(signals, before, now_s, self.settings)
         self.state = after = decision.state
-        self.resting = after.ladder.stage == CALM and after.quota_cores == before.quota_cores
+        calm = after.ladder.stage == CALM and not after.ladder.breaches
+        self.resting = calm and after.quota_cores == before.quota_cores
         quota = 0.0 if now_s < after.ladder.frozen_until_s else after.quota_cores
         gone = [action for action in decision.actions if isinstance(action, Evict)]
         return Reaction(

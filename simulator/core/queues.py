@@ -22,7 +22,8 @@ GUARANTEED_SHARE = 0.3  # of the nodes' cores: about half of what forecasts offe
 def tree_of(queues: Sequence[str], *, capacity_cores: float) -> tuple[QuotaTree, dict[str, int]]:
     """The tree over the queues of a job trace, and the leaf (index into L) of each queue name.
 
-    A queue that has queues below it and gangs of its own gets a leaf `<queue>/own` for those.
+    A queue that has queues below it and gangs of its own gets a leaf `<queue>/own` for those (with
+    a star where a queue is called so).
 
     Args:
         queues: the name on each job, doubled or not.
@@ -31,7 +32,7 @@ def tree_of(queues: Sequence[str], *, capacity_cores: float) -> tuple[QuotaTree,
     names = sorted(set(queues))
     each = GUARANTEED_SHARE * capacity_cores / len(names)
     inner = {above for name in names for above in _ancestors(name)}
-    leaf_of = {name: f"{name}/own" if name in inner else name for name in names}
+    leaf_of = {name: _own_leaf(name, inner | set(names)) if name in inner else name for name in names}
     guaranteed = dict.fromkeys(sorted(inner, key=lambda name: (name != ROOT, name)), 0.0)
     for leaf in leaf_of.values():
         for above in _ancestors(leaf):
@@ -53,9 +54,18 @@ def _parent(name: str) -> str | None:
     return name.rpartition("/")[0] or ROOT
 
 
+def _own_leaf(name: str, taken: set[str]) -> str:
+    leaf = f"{name}/own"
+    while leaf in taken:
+        leaf += "*"
+    return leaf
+
+
 def _ancestors(leaf: str) -> list[str]:
+    """All queues above one, each once: a path may begin with a slash or with the root's name."""
     parts = leaf.split("/")
-    return [ROOT] + ["/".join(parts[:depth]) for depth in range(1, len(parts))]
+    above = ["/".join(parts[:depth]) for depth in range(1, len(parts))]
+    return list(dict.fromkeys([ROOT, *filter(None, above)]))
 
 
 @dataclass(frozen=True, slots=True)
