@@ -29,6 +29,9 @@ def parse_duration_s(text: str) -> int:
 class _Duration(click.ParamType[int]):
     name = "duration"
 
+    def __init__(self, *, whole: str = "1s", most: str = "400d") -> None:
+        self.whole, self.most = whole, most
+
     def convert(
         self,
         value: Any,  # noqa: ANN401  click's signature
@@ -38,9 +41,14 @@ class _Duration(click.ParamType[int]):
         if isinstance(value, int):
             return value
         try:
-            return parse_duration_s(value)
+            seconds = parse_duration_s(value)
         except ValueError as error:
             self.fail(str(error), param, ctx)
+        if seconds % parse_duration_s(self.whole) or seconds > parse_duration_s(self.most):
+            self.fail(f"{value!r} is no multiple of {self.whole} up to {self.most}", param, ctx)
+        return seconds
 
 
 DURATION = _Duration()
+# A forecast looks back over two weeks in hours, and wants to have seen two windows of the length.
+HORIZON = _Duration(whole="1h", most="7d")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
 from collections import defaultdict
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -70,5 +72,8 @@ class Predictions:
             pq.write_table(table, draft, compression="zstd")
             draft.replace(path)
         except OSError as error:
-            draft.unlink(missing_ok=True)
-            raise BadInput(f"{path}: cannot be written: {error.strerror}") from error
+            why = os.strerror(error.errno) if error.errno else str(error)
+            raise BadInput(f"{path}: cannot be written: {why}") from error
+        finally:
+            with suppress(OSError):
+                draft.unlink(missing_ok=True)

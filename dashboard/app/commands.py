@@ -152,11 +152,13 @@ def leaving_cleanly() -> Iterator[None]:
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
-    signal.signal(signal.SIGTERM, stop)
+    before = signal.signal(signal.SIGTERM, stop)
     try:
         yield
     except KeyboardInterrupt:
         click.echo("stopped", err=True)
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _run(staged: Staged, order: Order, book: RunBook) -> list[ReportRow]:

@@ -21,7 +21,7 @@ from predictor.core.recommend import containers_of, recommendations
 from simulator.app.runs import Risks, in_background, new_replay
 from simulator.core.frames import Frame, RunInfo
 from simulator.core.generate import builtin_sample
-from simulator.core.policies.catalogue import OURS
+from simulator.core.policies.catalogue import OURS, make
 from simulator.core.queues import queue_rows
 from simulator.core.replay import Outage, Replay, Scenario, copies_that_fill, stage
 from simulator.core.report import ReportRow
@@ -65,7 +65,8 @@ def prepare(order: Order) -> Staged:
     """Reads or generates the traces and lays out the scenario.
 
     Raises:
-        BadInput: a trace is broken, too short to train on, or only one of the two is given.
+        BadInput: a trace is broken, too short to train on, or only one of the two is given; a
+            policy or a cluster is not known.
     """
     trace, jobs = _sources(order)
     length_s = trace.usage.cpu_cores.shape[1] * trace.interval_s
@@ -88,6 +89,7 @@ def prepare(order: Order) -> Staged:
         copies=copies,
         outages=order.outages,
     )
+    _check_policies(order, scenario)
     info = RunInfo(
         name=trace.name,
         seed=order.seed,
@@ -196,3 +198,10 @@ def _check_outages(outages: tuple[Outage, ...], trace: Trace) -> None:
         if outage.cluster not in trace.nodes.cluster:
             known = ", ".join(sorted(set(trace.nodes.cluster)))
             raise BadInput(f"--outage: no cluster is called {outage.cluster!r}; there are: {known}")
+
+
+def _check_policies(order: Order, scenario: Scenario) -> None:
+    """A name that is wrong is told now, not by a process of its own when ours is through."""
+    risks = Risks(cpu=order.cpu_risk)
+    for policy in order.policies:
+        make(policy, scenario.history, cpu_risk=risks.cpu, memory_risk=risks.memory)

@@ -8,7 +8,7 @@ import click
 
 from predictor.core.forecast import ForecastSettings, walk
 from predictor.core.history import history_of
-from slacktide.durations import DURATION
+from slacktide.durations import HORIZON
 from slacktide.errors import BadInput
 from slacktide.output import output_option, print_rows
 from slacktide.predictions import Predictions
@@ -18,7 +18,7 @@ from slacktide.trace import read_trace
 @click.command()
 @click.argument("trace", type=click.Path(path_type=Path))
 @click.option("--at", "at_s", type=click.IntRange(min=0), help="Seconds since the trace's origin.")
-@click.option("--horizon", type=DURATION, default="24h", show_default=True)
+@click.option("--horizon", type=HORIZON, default="24h", show_default=True)
 @click.option(
     "--risk",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),

@@ -9,10 +9,11 @@ import click
 import numpy as np
 
 from predictor.core.history import history_of
-from simulator.core.backtest import oracle_peaks, prediction_times, predictions, score
+from simulator.core.backtest import at_horizon, oracle_peaks, prediction_times, predictions, score
 from simulator.core.generate import builtin_sample
 from simulator.core.policies.catalogue import NAMES, OURS, make
-from slacktide.durations import DURATION
+from slacktide.durations import DURATION, HORIZON
+from slacktide.errors import BadInput
 from slacktide.output import output_option, print_rows
 from slacktide.predictions import Predictions
 from slacktide.progress import progress_over
@@ -41,7 +42,7 @@ DEFAULT_POLICIES = (
     metavar="NAME[:KNOB]",
     help=f"Repeatable. One of {', '.join(NAMES)}; some take a knob, as n-sigma:10.",
 )
-@click.option("--horizon", type=DURATION, default="24h", show_default=True)
+@click.option("--horizon", type=HORIZON, default="24h", show_default=True)
 @click.option("--every", type=DURATION, default="3h", show_default=True)
 @click.option("--from-day", type=click.FloatRange(min=0), default=14, show_default=True)
 @click.option("--risk", type=click.FloatRange(0, 1, min_open=True, max_open=True), default=None)
@@ -83,6 +84,8 @@ def backtest(
             "choose an earlier --from-day or a shorter --horizon"
         )
     memory = what == "memory"
+    if memory and history.memory_bytes is None:
+        raise BadInput(f"{trace}/usage.parquet: holds no memory_bytes to score forecasts of memory")
     cpu_risk, memory_risk = (risk or 0.01), (risk or 0.001)
     came = oracle_peaks(history, times, horizon_s=horizon, memory=memory)
     capacity = history.node_memory_bytes if memory else history.node_cpu_cores
@@ -96,11 +99,10 @@ def backtest(
         kept = np.empty_like(came)
         made = predictions(policy, history, times)
         for column, forecast in enumerate(progress_over(made, total=len(times), what=name)):
-            at = forecast.horizon_index(horizon)
-            peak = forecast.peak_memory_bytes if memory else forecast.peak_cpu_cores
-            kept[:, column] = peak[:, at]
+            asked = at_horizon(forecast, horizon)
+            kept[:, column] = (asked.peak_memory_bytes if memory else asked.peak_cpu_cores)[:, 0]
             if out is not None:
-                written.add(name, forecast, at)
+                written.add(name, asked, 0)
         rows.append(asdict(score(name, kept, came, capacity)))
     if out is not None:
         written.write(out)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import multiprocessing
 import os
+import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from simulator.core.report import ReportRow
 Heard = Callable[[str, float], None]  # (policy, share of the replay that is done)
 
 TELL_EVERY = 200  # steps between two words of progress
+LISTEN_LIMIT_S = 5.0  # a process that is ended while it speaks leaves the line blocked
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +54,11 @@ def in_background(
         max_workers=max(1, min(workers, len(policies))),
         mp_context=context,
         initializer=_take,
-        initargs=(scenario, risks, said, os.getpid()),
+        initargs=(scenario, risks, said),
     )
     try:
-        runs = {pool.submit(_run, policy): policy for policy in policies}
+        with _deaf_to_ctrl_c():
+            runs = {pool.submit(_run, policy): policy for policy in policies}
 
         def rows() -> list[ReportRow]:
             done = {runs[run]: run.result() for run in as_completed(runs)}
@@ -65,7 +68,8 @@ def in_background(
     finally:
         _end(pool)
         said.put(("", math.nan))
-        listener.join()
+        listener.join(LISTEN_LIMIT_S)
+        said.cancel_join_thread()
 
 
 def _listen(said: Queue[tuple[str, float]], heard: Heard) -> None:
@@ -74,6 +78,19 @@ def _listen(said: Queue[tuple[str, float]], heard: Heard) -> None:
         if not policy:
             return
         heard(policy, share)
+
+
+@contextmanager
+def _deaf_to_ctrl_c() -> Iterator[None]:
+    """What is started meanwhile never hears Ctrl-C.
+
+    A terminal sends it to every process; the one that leads ends the others, without complaint.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _end(pool: ProcessPoolExecutor) -> None:
@@ -88,10 +105,17 @@ def _end(pool: ProcessPoolExecutor) -> None:
 _GIVEN: list[tuple[Scenario, Risks, Queue[tuple[str, float]]]] = []
 
 
-def _take(scenario: Scenario, risks: Risks, said: Queue[tuple[str, float]], parent: int) -> None:
+def _take(scenario: Scenario, risks: Risks, said: Queue[tuple[str, float]]) -> None:
     """What a worker process is given once, before its first replay."""
-    del parent
+    Thread(target=_end_with_parent, daemon=True).start()
     _GIVEN[:] = [(scenario, risks, said)]
+
+
+def _end_with_parent() -> None:
+    """A command that was killed ends nobody any more, so its processes watch it."""
+    if parent := multiprocessing.parent_process():
+        parent.join()
+        os._exit(1)
 
 
 def _run(policy: str) -> ReportRow:

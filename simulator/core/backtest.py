@@ -7,7 +7,7 @@ Source of the definitions: 'Take it to the limit' (EuroSys'21). A prediction mad
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -46,6 +46,20 @@ def predictions(
     """The policy's forecast at each time, each from the past alone."""
     for now_s in times_s:
         yield policy.forecast(history.until(now_s), now_s)
+
+
+def at_horizon(made: NodeForecasts, horizon_s: int) -> NodeForecasts:
+    """A forecast as its answer for one horizon; a peer's formula keeps the same over any."""
+    at = made.horizon_index(horizon_s)
+    return replace(
+        made,
+        horizons_s=(horizon_s,),
+        peak_cpu_cores=made.peak_cpu_cores[:, [at]],
+        reclaimable_cpu_cores=made.reclaimable_cpu_cores[:, [at]],
+        peak_memory_bytes=made.peak_memory_bytes[:, [at]],
+        reclaimable_memory_bytes=made.reclaimable_memory_bytes[:, [at]],
+        reasons=lambda node, _horizon: made.reasons(node, at),
+    )
 
 
 def oracle_peaks(

@@ -1,7 +1,7 @@
 """The queue tree of a job trace, which names queues and nothing else.
 
 A name with slashes is a path (`research/nlp` stands below `research`); all stand below one root.
-Half of what may be sold is guaranteed, evenly; the rest is lent by equal weight. That is a choice
+A share of the nodes' cores is guaranteed, evenly; the rest is lent by equal weight. That is a choice
 of the replay, said in its report, not a fact of the trace.
 """
 
@@ -32,7 +32,9 @@ def tree_of(queues: Sequence[str], *, capacity_cores: float) -> tuple[QuotaTree,
     names = sorted(set(queues))
     each = GUARANTEED_SHARE * capacity_cores / len(names)
     inner = {above for name in names for above in _ancestors(name)}
-    leaf_of = {name: _own_leaf(name, inner | set(names)) if name in inner else name for name in names}
+    leaf_of = {
+        name: _own_leaf(name, inner | set(names)) if name in inner else name for name in names
+    }
     guaranteed = dict.fromkeys(sorted(inner, key=lambda name: (name != ROOT, name)), 0.0)
     for leaf in leaf_of.values():
         for above in _ancestors(leaf):

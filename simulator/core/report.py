@@ -27,6 +27,7 @@ COLUMNS: Final = {
     "violation": "share of (node, time) whose 24 h peak exceeded what was kept: realised",
     "promised_risk": "the same as promised; null where the policy promises nothing",
     "online_lost_share": "core-seconds that online lost to offline / demanded",
+    "online_lost_core_hours": "the same, not divided",
     "evicted_share": "tasks evicted / tasks started",
     "evicted_tasks": "tasks evicted",
     "work_lost_core_hours": "work thrown away by evictions",
@@ -65,6 +66,7 @@ class ReportRow:
     violation: float
     promised_risk: float
     online_lost_share: float
+    online_lost_core_hours: float
     evicted_share: float
     evicted_tasks: int
     work_lost_core_hours: float
@@ -73,7 +75,7 @@ class ReportRow:
 
 
 def summarise(policy: str, promised_risk: float, totals: Totals, fleet: Fleet) -> ReportRow:
-    """The row of one replay; a share without a base is 0, a wait nobody had is NaN."""
+    """The row of one replay; shares of nothing are 0, what nobody waited or judged is NaN."""
     started = ~np.isnan(fleet.first_start_s)
     waits = (fleet.first_start_s - fleet.jobs.submit_s)[started]
     used = totals.online_demand - totals.online_lost + totals.offline
@@ -87,9 +89,10 @@ def summarise(policy: str, promised_risk: float, totals: Totals, fleet: Fleet) -
         jobs_pending=int((fleet.known & (fleet.placed == 0) & (fleet.state != DONE)).sum()),
         wait_p50_s=_percentile(waits, 50),
         wait_p95_s=_percentile(waits, 95),
-        violation=_share(totals.exceeded, totals.judged),
+        violation=totals.exceeded / totals.judged if totals.judged else math.nan,
         promised_risk=promised_risk,
         online_lost_share=_share(totals.online_lost, totals.online_demand),
+        online_lost_core_hours=totals.online_lost / HOUR_S,
         evicted_share=_share(fleet.evicted_tasks, fleet.started_tasks),
         evicted_tasks=fleet.evicted_tasks,
         work_lost_core_hours=fleet.lost_core_s / HOUR_S,

@@ -185,6 +185,7 @@ def outcome(
         violation=violation,
         promised_risk=promised,
         online_lost_share=lost,
+        online_lost_core_hours=0.5,
         evicted_share=evicted,
         evicted_tasks=int(evicted * 20_000),
         work_lost_core_hours=evicted * 24_000,

@@ -126,6 +126,7 @@ def report_row(policy: str, *, wait_s: float) -> ReportRow:
         violation=0.01,
         promised_risk=float("nan"),
         online_lost_share=0.0,
+        online_lost_core_hours=0.5,
         evicted_share=0.0,
         evicted_tasks=0,
         work_lost_core_hours=0.0,

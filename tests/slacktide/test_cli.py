@@ -28,7 +28,7 @@ ROOM = EntryPoint(name="room", value=f"{__name__}:commands", group=cli.COMMAND_G
 
 @pytest.fixture
 def room(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, __name__, sys.modules[greet.callback.__module__])  # type: ignore[union-attr]
+    monkeypatch.setitem(sys.modules, __name__, sys.modules[greet.callback.__module__])
     monkeypatch.setattr(cli, "entry_points", lambda group: [ROOM] if group else [])
 
 

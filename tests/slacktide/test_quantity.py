@@ -77,7 +77,7 @@ def test_written_cores_are_never_fewer_than_asked_beyond_a_micro_core(cores: flo
 
 @given(st.decimals(min_value=0, max_value=10**6, places=3), st.sampled_from(["", "m", "k", "Ki"]))
 def test_reading_multiplies_by_the_suffix(number: Decimal, suffix: str) -> None:
-    unit = {"": 1, "m": Decimal("0.001"), "k": 1000, "Ki": 1024}[suffix]
+    unit = Decimal({"": "1", "m": "0.001", "k": "1000", "Ki": "1024"}[suffix])
     assert parse(f"{number}{suffix}") == number * unit
 
 
