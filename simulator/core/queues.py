@@ -1,8 +1,8 @@
 """The queue tree of a job trace, which names queues and nothing else.
 
 A name with slashes is a path (`research/nlp` stands below `research`); all stand below one root.
-A share of the nodes' cores is guaranteed, evenly; the rest is lent by equal weight. That is a choice
-of the replay, said in its report, not a fact of the trace.
+A share of the nodes' cores is guaranteed, evenly; the rest is lent by equal weight. That is a
+choice of the replay, said in its report, not a fact of the trace.
 """
 
 from __future__ import annotations
