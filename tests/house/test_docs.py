@@ -7,17 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.house.rooms import ROOMS
+
 ROOT = Path(__file__).parents[2]
-ROOMS = [
-    "slacktide",
-    "predictor",
-    "scheduler",
-    "qos_controller",
-    "federation",
-    "admission",
-    "simulator",
-    "dashboard",
-]
 PAGES = sorted(
     path.relative_to(ROOT).as_posix()
     for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("*/README.md")]

@@ -120,7 +120,7 @@ def holds(folder: Path) -> dict[str, int]:
     return {path.name: path.stat().st_size for path in folder.rglob("*")}
 
 
-def refused(answer: Answer, folder: Path, file: str, why: str) -> None:
+def check_refused(answer: Answer, folder: Path, file: str, why: str) -> None:
     line = answer.refusal()
     assert line.startswith(f"slacktide: {folder / file}: ")
     assert why in line
@@ -133,14 +133,14 @@ def test_a_broken_trace_is_refused_in_one_line_and_nothing_is_written(
 ) -> None:
     change(folder / file)
     before = holds(folder.parent)
-    refused(slacktide(*words(command, folder)), folder, file, why)
+    check_refused(slacktide(*words(command, folder)), folder, file, why)
     assert holds(folder.parent) == before
 
 
 @pytest.mark.parametrize(("change", "why"), BROKEN_JOBS)
 def test_broken_jobs_are_refused_in_one_line(folder: Path, change: Change, why: str) -> None:
     change(folder / "jobs.parquet")
-    refused(slacktide(*words("up", folder)), folder, "jobs.parquet", why)
+    check_refused(slacktide(*words("up", folder)), folder, "jobs.parquet", why)
 
 
 @pytest.mark.parametrize("command", ["backtest", "forecast"])
@@ -151,7 +151,7 @@ def test_the_unbroken_trace_is_taken(folder: Path, command: str) -> None:
 
 def test_the_real_program_refuses_in_the_same_line(folder: Path) -> None:
     with_cell("cpu_cores", 9, -1.0)(folder / "usage.parquet")
-    refused(program("backtest", folder), folder, "usage.parquet", "column cpu_cores, row 9")
+    check_refused(program("backtest", folder), folder, "usage.parquet", "column cpu_cores, row 9")
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -167,7 +167,8 @@ def test_each_node_is_asked_for_its_own_tasks_once() -> None:
 
 
 def test_enough_memory_stirs_nobody() -> None:
-    passed(machines(), online([5.0], gib=[100.0]), [16.0], held_gib=[64.0])
+    found = passed(machines(), online([5.0], gib=[100.0]), [16.0], held_gib=[64.0])
+    assert found.evicted == ()
 
 
 def test_unknown_memory_never_fills() -> None:
