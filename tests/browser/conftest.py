@@ -14,13 +14,16 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
 
 from dashboard.app.pages import BUILT_PAGES
 from dashboard.app.runbook import RunBook
 from dashboard.app.server import create_app
 from dashboard.app.serving import DashboardServer
 from tests.browser.synthetic import filled
+
+WAIT_MS = 30_000  # a loaded machine is slow, not wrong
+expect.set_options(timeout=WAIT_MS)
 
 CHROMIUM_FLAGS = [
     "--no-sandbox",
@@ -94,7 +97,7 @@ def page(chromium: Browser, witness: Witness, request: pytest.FixtureRequest) ->
     """A fresh page, in the light unless the test asks otherwise."""
     scheme: Literal["light", "dark"] = getattr(request, "param", "light")
     context = chromium.new_context(color_scheme=scheme, viewport=WINDOW, service_workers="block")
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(WAIT_MS)
     page = context.new_page()
     witness.watch(page)
     yield page

@@ -60,8 +60,8 @@ def test_our_row_stands_first_beside_every_baseline(page: Page, dashboard_url: s
     opened(page, dashboard_url, "/")
     report = read(dashboard_url, "/report")
     table = page.get_by_role("table", name="Every policy's figures")
-    names = table.get_by_role("rowheader").all_text_contents()
-    assert names == [row["policy"] for row in report["rows"]]
+    names = [row["policy"] for row in report["rows"]]
+    expect(table.get_by_role("rowheader")).to_have_text(names)
     assert names[0] == report["ours"]
     expect(table.locator("tr.ours")).to_have_count(1)
     ours = table.locator("tr.ours").text_content() or ""
@@ -92,7 +92,7 @@ def test_a_node_is_chosen_by_list_by_button_and_by_link(page: Page, dashboard_ur
     expect(heading).to_contain_text(names[3])
     page.get_by_role("button", name="Next node").click()
     expect(heading).to_contain_text(names[4])
-    assert page.url.endswith(f"/nodes?node={names[4]}")
+    expect(page).to_have_url(re.compile(rf"/nodes\?node={names[4]}$"))
     page.reload()
     expect(heading).to_contain_text(names[4])
     answer = read(dashboard_url, f"/nodes/{names[4]}")
@@ -133,7 +133,7 @@ def test_recommendations_are_sorted_and_filtered(page: Page, dashboard_url: str)
     page.get_by_label("Filter").fill(word)
     found = read(dashboard_url, f"/recommendations?q={word}")["total"]
     expect(page.locator("[data-figure=matching]")).to_contain_text(f"{found:,} of")
-    assert f"q={word}" in page.url
+    expect(page).to_have_url(re.compile(f"q={word}"))
 
 
 def confidences(page: Page) -> list[str]:
