@@ -64,7 +64,7 @@ def test_our_row_stands_first_beside_every_baseline(page: Page, dashboard_url: s
     expect(table.get_by_role("rowheader")).to_have_text(names)
     assert names[0] == report["ours"]
     expect(table.locator("tr.ours")).to_have_count(1)
-    ours = table.locator("tr.ours").text_content() or ""
+    ours = table.locator("tr.ours").inner_text()
     assert per_cent(ours.replace("\u00a0", " "))[0] == pytest.approx(
         report["rows"][0]["utilisation"] * 100, abs=0.051
     )
