@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -54,7 +55,22 @@ def forecast(
         found.write(out)
         click.echo(f"{out}: {len(made.nodes)} nodes", err=True)
         return
-    print_rows(found.rows(), output, title=f"reclaimable for {horizon / 3600:g} h from {now_s} s")
+    rows = found.rows()
+    if output == "table":
+        rows = [_shown(row) for row in rows]
+    print_rows(rows, output, title=f"reclaimable for {horizon / 3600:g} h from {now_s} s")
+
+
+def _shown(row: dict[str, Any]) -> dict[str, Any]:
+    """What a person wants of a row; json, yaml and csv have all of it."""
+    memory_bytes = row["reclaimable_memory_bytes"]
+    return {
+        "node": row["node"],
+        "keeps_cores": row["peak_cpu_cores"],
+        "reclaimable_cores": row["reclaimable_cpu_cores"],
+        "reclaimable_GiB": None if memory_bytes is None else memory_bytes / 2**30,
+        "reason": row["reason"],
+    }
 
 
 commands = [forecast]
