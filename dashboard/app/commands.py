@@ -65,7 +65,7 @@ class _OutageType(click.ParamType[Outage]):
     "--repeat-jobs",
     "copies",
     type=click.IntRange(1, 1000),
-    help="Submit each job so often.  [default: until they could fill the nodes]",
+    help="Submit each job so often.  [default: as often as gives the nodes enough to do]",
 )
 @click.option(
     "--policy",

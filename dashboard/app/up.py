@@ -79,7 +79,7 @@ def prepare(order: Order) -> Staged:
     _check_outages(order.outages, trace)
     replay_s = min(left_s, (order.days or np.inf) * DAY_S)
     copies = order.copies or copies_that_fill(
-        jobs, capacity_cores=float(trace.nodes.cpu_cores.sum()), length_s=replay_s
+        jobs, node_cpu_cores=trace.nodes.cpu_cores, length_s=replay_s
     )
     scenario = stage(
         trace,

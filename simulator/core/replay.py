@@ -128,12 +128,20 @@ def _laid_out(jobs: Jobs, *, start_s: int, end_s: int, copies: int) -> Jobs:
     )
 
 
-def copies_that_fill(jobs: Jobs, *, capacity_cores: float, length_s: float) -> int:
-    """How often a job trace must be submitted to offer as much work as the nodes have cores."""
-    within = jobs.submit_s - jobs.submit_s[0] < length_s
-    most_s = np.minimum(jobs.duration_s, length_s)
-    offered = float((jobs.tasks * jobs.cpu_cores * most_s)[within].sum())
-    return max(1, min(1000, int(np.ceil(capacity_cores * length_s / max(offered, 1.0)))))
+FILLED_SHARE = 0.65  # of the nodes' cores: what forecasts leave of them on real traces
+
+
+def copies_that_fill(jobs: Jobs, *, node_cpu_cores: FloatArray, length_s: float) -> int:
+    """How often a job trace must be submitted so that there is work for what forecasts leave.
+
+    Work counts as far as it can be done before the end, by tasks of at most half of the largest
+    node: larger ones seldom find room beside online.
+    """
+    left_s = np.maximum(length_s - (jobs.submit_s - jobs.submit_s[0]), 0.0)
+    fits = jobs.cpu_cores <= node_cpu_cores.max() / 2
+    work = jobs.tasks * jobs.cpu_cores * np.minimum(jobs.duration_s, left_s)
+    wanted = FILLED_SHARE * float(node_cpu_cores.sum()) * length_s
+    return max(1, min(1000, int(np.ceil(wanted / max(float(work[fits].sum()), 1.0)))))
 
 
 class Replay:

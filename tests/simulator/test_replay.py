@@ -13,7 +13,14 @@ from predictor.core.history import History
 from simulator.core.fleet import WAITING
 from simulator.core.frames import Frame
 from simulator.core.policies.interface import kept_forecast
-from simulator.core.replay import DAY_S, Outage, Replay, Scenario, copies_that_fill
+from simulator.core.replay import (
+    DAY_S,
+    FILLED_SHARE,
+    Outage,
+    Replay,
+    Scenario,
+    copies_that_fill,
+)
 from slacktide.messages import NodeForecasts
 from slacktide.trace import Jobs
 from tests.simulator.tiny import TRAIN_DAYS, jobs, replay, scenario, trace
@@ -254,24 +261,37 @@ def offer(tasks: list[int], duration_s: int, submit_s: list[int]) -> Jobs:
 @given(
     tasks=st.lists(st.integers(1, 50), min_size=1, max_size=5),
     duration_s=st.integers(1, 2 * DAY_S),
-    cores=st.floats(1, 1_000),
+    cores=st.floats(2, 1_000),  # less and no task of one core fits
 )
 def test_so_many_copies_fill_the_nodes_and_not_one_more(
     tasks: list[int], duration_s: int, cores: float
 ) -> None:
     made = copies_that_fill(
-        offer(tasks, duration_s, [0] * len(tasks)), capacity_cores=cores, length_s=DAY_S
+        offer(tasks, duration_s, [0] * len(tasks)),
+        node_cpu_cores=np.array([cores]),
+        length_s=DAY_S,
     )
-    offered = sum(tasks) * min(duration_s, DAY_S)
+    offered, wanted = sum(tasks) * min(duration_s, DAY_S), FILLED_SHARE * cores * DAY_S
     assert 1 <= made <= 1_000
-    assert made == 1_000 or made * offered >= cores * DAY_S * (1 - 1e-9)
-    assert made == 1 or (made - 1) * offered < cores * DAY_S
+    assert made == 1_000 or made * offered >= wanted * (1 - 1e-9)
+    assert made == 1 or (made - 1) * offered < wanted
 
 
 def test_jobs_that_come_too_late_offer_nothing() -> None:
     """The first counts from its own time: a job trace that begins late is laid on the start."""
     late = offer([1, 99], DAY_S, [5 * DAY_S, 6 * DAY_S])
-    assert copies_that_fill(late, capacity_cores=4, length_s=DAY_S) == 4
+    assert copies_that_fill(late, node_cpu_cores=np.array([4.0]), length_s=DAY_S) == 3
+
+
+def test_tasks_that_no_node_has_room_for_offer_nothing() -> None:
+    jobs_of_one_core = offer([1, 1], DAY_S, [0, 0])
+    large = replace(jobs_of_one_core, cpu_cores=np.array([1.0, 4.0]))
+    assert copies_that_fill(large, node_cpu_cores=np.array([4.0, 4.0]), length_s=DAY_S) == 6
+
+
+def test_work_that_cannot_be_done_before_the_end_does_not_count() -> None:
+    halfway = offer([1, 1], DAY_S, [0, DAY_S // 2])
+    assert copies_that_fill(halfway, node_cpu_cores=np.array([6.0]), length_s=DAY_S) == 3
 
 
 def test_the_trace_is_not_changed_by_a_replay() -> None:
