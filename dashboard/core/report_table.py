@@ -47,7 +47,7 @@ SHOWN: Final[dict[str, tuple[str, Unit, Better]]] = {
     "sold_core_hours": ("Sold", "core_hours", "higher"),
     "used_core_hours": ("Used", "core_hours", "higher"),
     "online_lost_share": ("Online lost", "share", "lower"),
-    "online_lost_core_hours": ("Online lost", "core_hours", "lower"),
+    "online_lost_core_hours": ("Lost", "core_hours", "lower"),
     "violation": ("Forecasts exceeded", "share", "lower"),
     "promised_risk": ("Promised", "share", None),
     "evicted_share": ("Evicted", "share", "lower"),
