@@ -11,17 +11,20 @@ from __future__ import annotations
 import ipaddress
 import ssl
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, Self, TypeVar
 
 import httpx
 
-from predictor.core.collect_answers import Malformed, Series, parsed
+from predictor.core.collect_answers import Malformed, Series, parsed, parsed_names
 from predictor.core.collect_pace import Failure, failure_of
 from predictor.core.collect_queries import Query
 from predictor.core.collect_settings import CollectSettings
 from slacktide.errors import BadInput
+
+Found = TypeVar("Found")
 
 CONNECT_S: Final = 10.0
 SAID_BYTES: Final = 4_096  # of an error's body
@@ -78,8 +81,15 @@ class PrometheusClient:
             AnswerFailed: when it may be asked again, or for less.
             BadInput: when the server refuses, which no repetition changes.
         """
+        return self._whole(query, parsed)
+
+    def names(self, query: Query) -> list[str]:
+        """The names that answer a query of a label's values; raises as `ask` does."""
+        return self._whole(query, parsed_names)
+
+    def _whole(self, query: Query, parse: Callable[[bytes], list[Found]]) -> list[Found]:
         try:
-            return parsed(self._body(query))
+            return parse(self._body(query))
         except Malformed as why:
             raise AnswerFailed(Failure.BROKEN, str(why)) from why
         except httpx.ConnectTimeout as why:

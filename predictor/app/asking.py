@@ -1,7 +1,7 @@
 """Asks a server until it has answered a whole window: smaller, slower, and not for ever.
 
 What always holds: never more queries at once than the pace allows; after `most_tries` failures in a
-row, or `most_requests_a_piece` in all, it gives up with the last reason.
+row, or `most_requests` in all, it gives up with the last reason.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 from predictor.adapters.prometheus import AnswerFailed, PrometheusClient
 from predictor.core.collect_answers import Series
@@ -20,9 +21,18 @@ from predictor.core.collect_pace import (
     halves_help,
     slower,
 )
-from predictor.core.collect_queries import Ask, Query, Window, halved, planned, query
+from predictor.core.collect_queries import (
+    Ask,
+    Query,
+    Window,
+    clusters_query,
+    halved,
+    planned,
+    query,
+)
 from predictor.core.collect_settings import CollectSettings
 
+Found = TypeVar("Found")
 Wait = Callable[[float], object]
 
 
@@ -48,20 +58,19 @@ class Asking:
             AnswerFailed: when it could not be had; the last reason.
             BadInput: when the server refuses.
         """
-        s = self.settings
-        todo = planned(window, series=series, most_cells=self.pace.cells, interval_s=s.interval_s)[
-            ::-1
-        ]
+        s, cells = self.settings, self.pace.cells
+        todo = planned(window, series=series, most_cells=cells, interval_s=s.interval_s)
+        todo.reverse()
         found: list[Series] = []
         tries = requests = 0
         while todo:
             requests += 1
             try:
-                found += self._once(query(ask, todo[-1], s))
+                found += self._once(self._client.ask, query(ask, todo[-1], s))
                 todo.pop()
                 tries = 0
             except AnswerFailed as why:
-                if requests >= s.most_requests_a_piece:
+                if requests >= s.most_requests:
                     raise
                 halves = self._halves(todo[-1], why.failure)
                 if why.failure is not Failure.TOO_LARGE:
@@ -72,17 +81,27 @@ class Asking:
                 todo[-1:] = halves or todo[-1:]
         return found
 
-    def one(self, asked: Query) -> list[Series]:
-        """The answer to a small question that cannot be halved.
+    def now_s(self) -> int:
+        """The server's own time: a clock that jumped here must not decide which hours are over.
 
         Raises:
             AnswerFailed: when it could not be had; the last reason.
             BadInput: when the server refuses.
         """
+        (clock,) = self._patiently(self._client.ask, Query("query", {"query": "vector(time())"}))
+        return int(clock.values[-1])
+
+    def clusters(self, *, from_s: int, to_s: int) -> tuple[str, ...]:
+        """The clusters that the cluster label names; raises as `now_s` does."""
+        asked = clusters_query(self.settings, from_s=from_s, to_s=to_s)
+        return tuple(self._patiently(self._client.names, asked))
+
+    def _patiently(self, how: Callable[[Query], list[Found]], asked: Query) -> list[Found]:
+        """The answer to a small question that cannot be halved."""
         tries = 0
         while True:
             try:
-                return self._once(asked)
+                return self._once(how, asked)
             except AnswerFailed as why:
                 tries += 1
                 self._rest(why, tries)
@@ -103,10 +122,10 @@ class Asking:
             raise why
         self._wait(backoff_s(tries, why.retry_after_s, self.settings))
 
-    def _once(self, asked: Query) -> list[Series]:
+    def _once(self, how: Callable[[Query], list[Found]], asked: Query) -> list[Found]:
         with self._turn():
             try:
-                answer = self._client.ask(asked)
+                answer = how(asked)
             except AnswerFailed as why:
                 with self._changed:
                     self.pace = slower(self.pace, why.failure)

@@ -26,8 +26,6 @@ from predictor.core.collect_queries import (
     FACTS,
     MEASURES,
     Ask,
-    Query,
-    clusters_promql,
     hour,
 )
 from predictor.core.collect_settings import HOUR_S
@@ -66,26 +64,24 @@ def clusters_and_hours(asking: Asking, wanted: Wanted) -> list[tuple[str, int]]:
         BadInput: when the server does not answer even that, or names no cluster.
     """
     try:
-        (clock,) = asking.one(Query("query", {"query": "vector(time())"}))
-        names = wanted.clusters or _clusters(asking)
+        now_s = asking.now_s() - asking.settings.settle_s
+        first_s = max((now_s - wanted.since_s) // HOUR_S * HOUR_S, 0)
+        names = wanted.clusters or _clusters(asking, from_s=first_s, to_s=now_s)
     except (AnswerFailed, ValueError) as why:
         raise BadInput(f"nothing collected: {why}") from why
-    now_s = int(clock.values[-1]) - asking.settings.settle_s
-    first_s = (now_s - wanted.since_s) // HOUR_S * HOUR_S
-    hours = range(max(first_s, 0), now_s // HOUR_S * HOUR_S, HOUR_S)
+    hours = range(first_s, now_s // HOUR_S * HOUR_S, HOUR_S)
     return [(name, hour_s) for hour_s in hours for name in names]
 
 
-def _clusters(asking: Asking) -> tuple[str, ...]:
+def _clusters(asking: Asking, *, from_s: int, to_s: int) -> tuple[str, ...]:
     label = asking.settings.cluster_label
     if not label:
         return ("default",)
-    answer = asking.one(Query("query", {"query": clusters_promql(asking.settings)}))
-    found = tuple(sorted({series.labels.get(label, "") for series in answer} - {""}))
+    found = asking.clusters(from_s=from_s, to_s=to_s)
     if not found:
         raise BadInput(
-            f"no {asking.settings.cpu_metric} of the last hour has a label {label}:"
-            " name the clusters with --cluster, or another label"
+            f"no {asking.settings.cpu_metric} of that time has a label {label}:"
+            " give another --cluster-label, or none"
         )
     return found
 

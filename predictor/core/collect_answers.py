@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -53,16 +54,40 @@ def parsed(body: bytes) -> list[Series]:
     Raises:
         Malformed: no complete JSON, another shape than promised, or declared partial by the server.
     """
-    try:
-        answer = json.loads(body)
-        whole = answer["status"] == "success" and not answer.get("isPartial")
-        kind, lines = answer["data"]["resultType"], answer["data"]["result"]
+    with _well_formed():
+        data = _data(body)
+        kind, lines = data["resultType"], data["result"]
         found = [_series(line) for line in lines] if kind in {"matrix", "vector"} else None
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError) as why:
-        raise Malformed(f"the answer is cut off or malformed ({type(why).__name__})") from why
-    if not whole or found is None:
-        raise Malformed(f"the answer is declared partial, or holds a {kind}")
+    if found is None:
+        raise Malformed(f"the answer holds no series but a {kind}")
     return found
+
+
+def parsed_names(body: bytes) -> list[str]:
+    """The values of a label, of an answer of /api/v1/label/NAME/values; empty ones are left out.
+
+    Raises:
+        Malformed: as `parsed` does.
+    """
+    with _well_formed():
+        return sorted({str(name) for name in _data(body)} - {""})
+
+
+def _data(body: bytes) -> Any:  # noqa: ANN401  its shape depends on the question
+    answer = json.loads(body)
+    if answer["status"] != "success" or answer.get("isPartial"):
+        raise ValueError("declared partial by the server")
+    return answer["data"]
+
+
+@contextmanager
+def _well_formed() -> Iterator[None]:
+    """Whatever parsing raises says one thing: this is not the answer that was promised."""
+    try:
+        yield
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError) as why:
+        said = type(why).__name__ if isinstance(why, KeyError) else str(why).splitlines()[0]
+        raise Malformed(f"the answer is cut off or malformed ({said[:80]})") from why
 
 
 def _series(line: Mapping[str, Any]) -> Series:

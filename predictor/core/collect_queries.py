@@ -131,10 +131,12 @@ def promql(ask: Ask, window: Window, settings: CollectSettings) -> str:
     return f"max by ({names}) (max_over_time({memory}[{s.interval_s}s]))"
 
 
-def clusters_promql(settings: CollectSettings) -> str:
-    """The clusters that a server with a cluster label knows, over its last hour."""
-    found = f"last_over_time({settings.cpu_metric}[1h])"
-    return f"count by ({settings.cluster_label}) ({found})"
+def clusters_query(settings: CollectSettings, *, from_s: int, to_s: int) -> Query:
+    """The clusters that had containers at any time between, gone ones too: the index knows."""
+    stretch = {"start": str(from_s), "end": str(to_s)}
+    return Query(
+        f"label/{settings.cluster_label}/values", {"match[]": settings.cpu_metric} | stretch
+    )
 
 
 def _fact(ask: Ask, window: Window, settings: CollectSettings) -> str:

@@ -85,8 +85,8 @@ class CollectSettings:
     """Seconds before a second try; doubled each time, or what the server asks for."""
     longest_backoff_s: float = 30.0
     """Seconds between tries at most, whatever the server asks for."""
-    most_requests_a_piece: int = 200
-    """Of one namespace and hour, all halves counted: beyond it the piece is reported missing."""
+    most_requests: int = 200
+    """For one measure of a piece, all halves counted: beyond it the piece is reported missing."""
     tenant_header: str = "X-Scope-OrgID"
     """Mimir's, Cortex's and Loki's; Thanos' receivers use THANOS-TENANT."""
 

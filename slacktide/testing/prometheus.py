@@ -7,10 +7,12 @@ Prometheus by `tests/predictor/test_collect_real.py`, which asks the same questi
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any, Self
 from urllib.parse import parse_qsl, urlsplit
 
@@ -58,20 +60,26 @@ def _data(kind: str, lines: list[dict[str, Any]]) -> Reply:
 class FakePrometheus:
     """Answers until the block ends; `asked` is every request in order of arrival."""
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: Answer, *, certificate: Path | None = None) -> None:
+        """With a PEM file of a key and its certificate it speaks TLS."""
         self.answer = answer
+        self._scheme = "http" if certificate is None else "https"
         self.asked: list[Asked] = []
         self.most_at_once = 0
         self._at_once = 0
         self._lock = threading.Lock()
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._http.daemon_threads = True
+        if certificate is not None:
+            tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            tls.load_cert_chain(certificate)
+            self._http.socket = tls.wrap_socket(self._http.socket, server_side=True)
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.01,), daemon=True)
 
     @property
     def url(self) -> str:
         """Its address."""
-        return f"http://127.0.0.1:{self._http.server_address[1]}"
+        return f"{self._scheme}://127.0.0.1:{self._http.server_address[1]}"
 
     def __enter__(self) -> Self:
         self._thread.start()

@@ -166,7 +166,7 @@ def test_a_piece_that_never_comes_is_told_and_tried_again(story: Story, sound: p
 
 
 def test_halving_ends_at_the_budget(tmp_path: Path) -> None:
-    story = Story(tmp_path, CollectSettings(settle_s=0, most_requests_a_piece=9))
+    story = Story(tmp_path, CollectSettings(settle_s=0, most_requests=9))
     story.run(1, lambda asked: Reply(422) if CPU in asked.params["query"] else None)
     asked = [asked for asked in story.asked if CPU in asked.params["query"]]
     assert len(asked) == 9 * 2, "two namespaces"

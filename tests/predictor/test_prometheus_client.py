@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import shutil
+import subprocess
 import threading
 from pathlib import Path
 
@@ -177,3 +179,34 @@ def test_a_ca_file_without_certificates_is_refused(tmp_path: Path) -> None:
     for file in ("ca.pem", "missing.pem"):
         with pytest.raises(BadInput, match="no certificates can be read"):
             PrometheusClient(Server("https://prometheus", ca_file=tmp_path / file), NARROW)
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A key and a certificate that it signed itself, in one file."""
+    pem = tmp_path_factory.mktemp("tls") / "both.pem"
+    made = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
+    named = ["-nodes", "-days", "2", "-subj", "/CN=fake", "-addext", "subjectAltName=IP:127.0.0.1"]
+    subprocess.run(
+        [*made, *named, "-keyout", pem, "-out", pem.with_suffix(".crt")],
+        check=True,
+        capture_output=True,
+    )
+    pem.write_text(pem.read_text() + pem.with_suffix(".crt").read_text())
+    return pem
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificate")
+def test_a_given_ca_is_trusted_and_no_other(tmp_path: Path, certificate: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("s3cret")
+    with FakePrometheus(lambda _: WELL, certificate=certificate) as fake:
+        ca_file = certificate.with_suffix(".crt")
+        with PrometheusClient(Server(fake.url, None, token, ca_file), NARROW) as client:
+            assert len(client.ask(UP)) == 1
+        with (
+            PrometheusClient(Server(fake.url, None, token), NARROW) as client,
+            pytest.raises(AnswerFailed, match="certificate verify failed"),
+        ):
+            client.ask(UP)
+    assert len(fake.asked) == 1
