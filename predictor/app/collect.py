@@ -22,6 +22,7 @@ from predictor.adapters.prometheus import AnswerFailed
 from predictor.app.asking import Asking
 from predictor.core.collect_answers import Samples, samples, series_of_namespaces
 from predictor.core.collect_owners import Facts, facts
+from predictor.core.collect_pace import Failure
 from predictor.core.collect_queries import (
     FACTS,
     MEASURES,
@@ -42,6 +43,7 @@ class Hour:
     hour_s: int
     pieces: tuple[Piece, ...] = ()
     skipped: bool = False  # stored by an earlier run
+    gone: bool = False  # the server did not answer at all: later hours would only wait
     dropped: int = 0  # values that were no number of cores or bytes
     repeated: int = 0  # values for a container and stamp that had one
     unowned: int = 0  # containers of which the server knows no owner
@@ -103,7 +105,7 @@ def collect(asking: Asking, wanted: Wanted, todo: Sequence[tuple[str, int]]) -> 
             reading = _Reading(asking, pool.map, cluster, hour_s)
             done = reading.into(store, account, wanted.namespaces)
             yield done
-            if any(piece.namespace == ALL for piece in done.pieces):
+            if done.gone:
                 return
 
 
@@ -136,7 +138,8 @@ class _Reading:
             sizes = self._namespaces()
             known = self._facts(sum(sizes.values())) if sizes else Facts()
         except AnswerFailed as why:
-            return Hour(self.cluster, self.hour_s, (Piece(ALL, 0, str(why)),))
+            gone = why.failure is not Failure.TOO_LARGE
+            return Hour(self.cluster, self.hour_s, (Piece(ALL, 0, str(why)),), gone=gone)
         stored = account.stored(self.hour_s)
         todo = [name for name in sizes if name not in stored and (not only or name in only)]
         read = list(self.spread(lambda name: self._piece(name, sizes[name]), todo))

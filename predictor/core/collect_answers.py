@@ -85,9 +85,10 @@ def _well_formed() -> Iterator[None]:
     """Whatever parsing raises says one thing: this is not the answer that was promised."""
     try:
         yield
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError) as why:
-        said = type(why).__name__ if isinstance(why, KeyError) else str(why).splitlines()[0]
-        raise Malformed(f"the answer is cut off or malformed ({said[:80]})") from why
+    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError) as why:
+        raise Malformed(f"the answer is cut off or malformed ({type(why).__name__})") from why
+    except RecursionError as why:
+        raise Malformed("the answer is nested without end") from why
 
 
 def _series(line: Mapping[str, Any]) -> Series:

@@ -188,6 +188,12 @@ def test_a_server_that_goes_away_ends_the_run_and_the_next_goes_on(story: Story)
     assert len(story.stored()) == 3 * 48
 
 
+def test_a_question_that_is_always_too_much_does_not_end_the_run(story: Story) -> None:
+    done = story.run(2, lambda asked: Reply(422) if "kube_pod_info" in str(asked) else None)
+    assert [(hour.gone, hour.pieces[0].namespace) for hour in done] == [(False, "*")] * 2
+    assert len(story.stored()) == 0, "without owners no hour is done"
+
+
 def test_nothing_is_read_twice_or_stored_twice(story: Story) -> None:
     story.run(4)
     stored = story.stored()

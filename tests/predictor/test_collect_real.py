@@ -50,7 +50,7 @@ class Fleet:
         self.first_s = int(time.time()) // HOUR_S * HOUR_S - 3 * HOUR_S
         self.from_s, self.to_s = self.first_s - 900, self.first_s + 2 * HOUR_S
         self.lines: list[Line] = []
-        restart_s = self.first_s + 1_830 // SCRAPE_S * SCRAPE_S
+        restart_s = self.first_s + 1_980  # within an interval, so that both ran for a part of it
         self.container("shop", "web-5d-aaa1", cores={"steady": 0.5, "burst": 2.0})
         self.container("shop", "web-5d-bbb2", end_s=restart_s, cgroup="/old")
         self.container("shop", "web-5d-bbb2", start_s=restart_s, cgroup="/new")
