@@ -28,7 +28,7 @@ up: venv web ## the main job on this machine: make up ARGS=--once
 test: venv web test-packages lint ## every check and test: what CI runs
 	$(BIN)/pytest $(ARGS)
 
-test-packages: ## Chromium for the browser tests, where Debian's packages can be installed
+test-packages: ## Chromium and Prometheus for tests, where Debian's packages can be installed
 	sh scripts/install_test_packages.sh
 
 lint: venv ## ruff, mypy, import rules

@@ -20,6 +20,11 @@ ROOT = Path(__file__).resolve().parent.parent
 # Where each room's settings live: (file, class, what they rule).
 SETTINGS = (
     ("slacktide/settings.py", "Settings", "Logs, read from SLACKTIDE_<NAME>"),
+    (
+        "predictor/core/collect_settings.py",
+        "CollectSettings",
+        "Collecting, changed by `--set NAME=VALUE`",
+    ),
     ("predictor/core/forecast.py", "ForecastSettings", "Node forecasts"),
     ("predictor/core/supply.py", "SupplySettings", "What of a forecast is offered"),
     ("predictor/core/recommend.py", "SizingSettings", "Right-sizing"),

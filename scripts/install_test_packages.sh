@@ -1,13 +1,25 @@
 #!/bin/sh
-# Installs what the browser tests need beyond Python: Debian's Chromium. Elsewhere those tests skip and say so.
+# Installs what tests need beyond Python: Debian's Chromium for the pages, its Prometheus for `collect`.
+# Elsewhere those tests skip and say so. Tests start their own servers, so no service is left running.
 set -eu
-if command -v chromium >/dev/null 2>&1; then
+missing=""
+command -v chromium >/dev/null 2>&1 || missing="chromium"
+command -v prometheus >/dev/null 2>&1 || missing="$missing prometheus"
+if [ -z "$missing" ]; then
     exit 0
 fi
 if ! command -v apt-get >/dev/null 2>&1 || [ "$(id -u)" -ne 0 ]; then
-    echo "no root or no apt-get: install Chromium yourself to run the browser tests (they skip without it)" >&2
+    echo "no root or no apt-get: install$( printf ' %s' $missing ) yourself (the tests that need them skip)" >&2
     exit 0
 fi
-echo "installing chromium for the browser tests ..." >&2
+echo "installing for the tests: $missing ..." >&2
+# Debian starts a service as it installs it unless this file forbids it.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod +x "$policy"
+    trap 'rm -f "$policy"' EXIT
+fi
 apt-get update -qq
-DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null
+# shellcheck disable=SC2086  one word per package
+DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
