@@ -86,10 +86,13 @@ def recommendations(
     Reads nothing later than `now_s`. Over replicas the hungriest one decides.
     """
     known = history.until(now_s)
+    running = np.flatnonzero(known.resident(now_s)).tolist()
+    if not running:
+        return ()
     cpu = _use(known.cpu_cores, known, settings)
     memory = None if known.memory_bytes is None else _use(known.memory_bytes, known, settings)
     groups: dict[tuple[str, str, str, str], list[int]] = {}
-    for row in np.flatnonzero(known.resident(now_s)).tolist():
+    for row in running:
         names = (containers.namespace, containers.workload, containers.kind, containers.container)
         key = (names[0][row], names[1][row], names[2][row], names[3][row])
         groups.setdefault(key, []).append(row)

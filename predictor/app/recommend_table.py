@@ -1,0 +1,81 @@
+"""The findings on a terminal: what lacks, what can be handed back, what is unknown, each apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Final
+
+from rich.table import Table
+from rich.text import Text
+
+from predictor.adapters.cells import COLUMNS, GIB, NUMBERS, cells
+from predictor.core.ranking import Change, Finding, Severity, Side, letter, score
+from slacktide.output import print_table
+
+STYLES: Final = {
+    Severity.CRITICAL: "red",
+    Severity.WARNING: "yellow",
+    Severity.OK: "",
+    Severity.GOOD: "green",
+    Severity.UNKNOWN: "dim",
+}
+TITLES: Final = {
+    Side.UNDER: "under-provisioned: need more, the largest need first",
+    Side.OVER: "over-provisioned: hand back, the largest saving first",
+    Side.FITS: "fit: within a tenth of what is declared",
+    Side.UNKNOWN: "not enough data",
+}
+
+NAMING: Final = COLUMNS[:5]  # who it is, before what would change
+
+
+def print_findings(findings: Sequence[Finding]) -> None:
+    """A table for each side that has any, and what it all comes to."""
+    for side, group in groupby(findings, lambda found: found.side):
+        print_table(_table(side, list(group)))
+    print_table(_summary(findings))
+
+
+def _table(side: Side, group: Sequence[Finding]) -> Table:
+    table = Table(title=f"{TITLES[side]} ({len(group)})", title_justify="left", header_style="bold")
+    shown = [n for n, column in enumerate(COLUMNS) if side is not Side.UNKNOWN or column in NAMING]
+    for column in (COLUMNS[n] for n in shown):
+        table.add_column(column, justify="right" if column in NUMBERS else "left", overflow="fold")
+    if side is Side.UNKNOWN:
+        table.add_column("what is missing")
+    for found in group:
+        texts, styles = cells(found), _styles(found)
+        # Text, not str: a name is never read as rich's markup.
+        row = [Text(texts[n], style=styles[n]) for n in shown]
+        table.add_row(*row, *([Text(found.advice.reason)] if side is Side.UNKNOWN else []))
+    return table
+
+
+def _styles(found: Finding) -> tuple[str, ...]:
+    """One style for each column: a change by its own severity, the last by the worst."""
+    changes: tuple[Change, ...] = (
+        found.cpu_request,
+        found.cpu_limit,
+        found.memory_request,
+        found.memory_limit,
+    )
+    of_changes = tuple(STYLES[change.severity] for change in changes)
+    return ("", "", "", "", "", *of_changes, "", "", STYLES[found.severity])
+
+
+def _summary(findings: Sequence[Finding]) -> Table:
+    """Score and sums; needs and savings apart, so that neither hides the other."""
+    points = score(findings)
+    cores = [found.freed_cores for found in findings]
+    gib = [found.freed_bytes / GIB for found in findings]
+    needed = _above([-c for c in cores]), _above([-size for size in gib])
+    table = Table.grid(padding=(0, 2))
+    table.add_row("score", f"{points} of 100 ({letter(points)}), as KRR counts it")
+    table.add_row("hand back", f"{_above(cores):.1f} cores, {_above(gib):.1f} GiB, all replicas")
+    table.add_row("need more", f"{needed[0]:.1f} cores, {needed[1]:.1f} GiB, all replicas")
+    return table
+
+
+def _above(values: Sequence[float]) -> float:
+    return sum(value for value in values if value > 0)
