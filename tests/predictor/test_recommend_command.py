@@ -220,8 +220,8 @@ def test_a_patch_asks_for_what_is_recommended_and_takes_the_cpu_limit_away(folde
     assert container == {
         "name": "app",
         "resources": {
-            "requests": {"cpu": "250m", "memory": "794Mi"},
-            "limits": {"cpu": None, "memory": "794Mi"},
+            "requests": {"cpu": "250m", "memory": "659Mi"},
+            "limits": {"cpu": None, "memory": "659Mi"},
         },
     }
     [fits] = documents["fits"]["spec"]["template"]["spec"]["containers"]
@@ -259,8 +259,8 @@ def test_kustomize_applies_the_component(folder: Path, tmp_path: Path) -> None:
     built = run(["kubectl", "kustomize", tmp_path], capture_output=True, check=True, timeout=60)
     [made] = yaml.safe_load(built.stdout)["spec"]["template"]["spec"]["containers"]
     assert made["resources"] == {
-        "limits": {"memory": "794Mi"},
-        "requests": {"cpu": "250m", "memory": "794Mi"},
+        "limits": {"memory": "659Mi"},
+        "requests": {"cpu": "250m", "memory": "659Mi"},
     }
 
 
