@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import Final
 
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -28,28 +29,63 @@ TITLES: Final = {
 }
 
 NAMING: Final = COLUMNS[:5]  # who it is, before what would change
+NARROW: Final = ("container", "CPU request, limit", "memory request, limit", "frees", "severity")
+WIDE: Final = 190  # terminal columns that hold a container in one line
 
 
 def print_findings(findings: Sequence[Finding]) -> None:
     """A table for each side that has any, and what it all comes to."""
+    console = Console()
+    narrow = console.is_terminal and console.width < WIDE
     for side, group in groupby(findings, lambda found: found.side):
-        print_table(_table(side, list(group)))
+        print_table(side_table(side, list(group), narrow=narrow))
     print_table(_summary(findings))
 
 
-def _table(side: Side, group: Sequence[Finding]) -> Table:
+def side_table(side: Side, group: Sequence[Finding], *, narrow: bool) -> Table:
+    """One line a container, or two where the terminal is narrow; what is unknown with its reason.
+
+    Cells are `Text`, not str: a name is never read as rich's markup.
+    """
     table = Table(title=f"{TITLES[side]} ({len(group)})", title_justify="left", header_style="bold")
-    shown = [n for n, column in enumerate(COLUMNS) if side is not Side.UNKNOWN or column in NAMING]
-    for column in (COLUMNS[n] for n in shown):
-        table.add_column(column, justify="right" if column in NUMBERS else "left", overflow="fold")
+    rows = [
+        [Text(text, style) for text, style in zip(cells(found), _styles(found), strict=True)]
+        for found in group
+    ]
+    reasons = [Text(found.advice.reason) for found in group]
     if side is Side.UNKNOWN:
+        return _filled(table, NAMING, [row[: len(NAMING)] for row in rows], reasons)
+    if narrow:
+        return _filled(table, NARROW, [_two_lines(row) for row in rows])
+    return _filled(table, COLUMNS, rows)
+
+
+def _filled(
+    table: Table,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[Text]],
+    reasons: Sequence[Text] = (),
+) -> Table:
+    for column in columns:
+        table.add_column(column, justify="right" if column in NUMBERS else "left", overflow="fold")
+    if reasons:
         table.add_column("what is missing")
-    for found in group:
-        texts, styles = cells(found), _styles(found)
-        # Text, not str: a name is never read as rich's markup.
-        row = [Text(texts[n], style=styles[n]) for n in shown]
-        table.add_row(*row, *([Text(found.advice.reason)] if side is Side.UNKNOWN else []))
+    for n, row in enumerate(rows):
+        table.add_row(*row, *reasons[n : n + 1])
     return table
+
+
+def _two_lines(row: Sequence[Text]) -> list[Text]:
+    """The cells of `COLUMNS` as those of `NARROW`, limits and GiB below requests and cores."""
+    namespace, workload, kind, container, replicas = row[:5]
+    cpu, cpu_limit, memory, memory_limit, cores, gib, severity = row[5:]
+    return [
+        Text.assemble(namespace, "/", workload, "\n", kind, " ", container, " x", replicas),
+        Text("\n").join([cpu, cpu_limit]),
+        Text("\n").join([memory, memory_limit]),
+        Text.assemble(cores, " cores\n", gib, " GiB"),
+        severity,
+    ]
 
 
 def _styles(found: Finding) -> tuple[str, ...]:
