@@ -16,6 +16,8 @@ from rich.table import Table
 
 FORMATS: Final = ("table", "json", "yaml", "csv")
 
+ENDLESS: Final = 10_000  # columns, where nobody's terminal ends
+
 Row = Mapping[str, Any]
 
 output_option = click.option(
@@ -40,7 +42,8 @@ def print_table(table: Table) -> None:
     """A table on stdout; where that is no terminal it is as wide as it needs to be."""
     console = Console()
     if not console.is_terminal:
-        console.width = 200
+        endless = console.options.update(max_width=ENDLESS)
+        console.width = max(200, console.measure(table, options=endless).maximum)
     console.print(table)
 
 

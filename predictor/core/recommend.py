@@ -1,10 +1,11 @@
 """Right-sized requests per workload and container, each with its bounds and its sentence.
 
 CPU is compressible: its request is the 95th percentile of two weeks, or of the last day where that
-has grown above it, and no limit is advised. Memory is not: its request is the highest peak plus a
-share and a fixed amount, which small containers pay at most once over; measured, the fixed amount
-spares more OOM kills per GiB than a larger share. Where there is too little history the answer is
-"not enough data", with what is missing; the declared request then stands.
+has grown above it, and no limit is advised. Memory is not: its request is the highest peak and a
+headroom. All headrooms together cost a share of all peaks, so never more than the same share on
+each; but most of it is handed out as one step of equal bytes, at most the container's own peak,
+because measured growth is rarely in proportion to size. Where there is too little history the
+answer is "not enough data", with what is missing; the declared request then stands.
 """
 
 from __future__ import annotations
@@ -42,10 +43,10 @@ class SizingSettings:
     """Hours with samples before there is an answer: a day and a night."""
     cpu_percentile: float = 0.95
     """Of the samples: what a request must cover; the rest borrows from the node."""
-    memory_headroom: float = 0.05
+    memory_headroom: float = 0.02
     """Share above the highest peak at least: allocators and page cache are never still."""
-    memory_step_bytes: int = 256 * MIB
-    """Added on top, at most the peak itself: one more worker, buffer or page cache."""
+    memory_budget: float = 0.15
+    """Of all peaks: what headroom costs in sum, the same as KRR's 15 % on each."""
     least_cpu_cores: float = 0.01
     """Floor: 10 m, below which the scheduler's rounding is larger than the request."""
     least_memory_bytes: int = 32 * MIB
@@ -86,17 +87,54 @@ def recommendations(
     Reads nothing later than `now_s`. Over replicas the hungriest one decides.
     """
     known = history.until(now_s)
+    running = np.flatnonzero(known.resident(now_s)).tolist()
+    if not running:
+        return ()
     cpu = _use(known.cpu_cores, known, settings)
     memory = None if known.memory_bytes is None else _use(known.memory_bytes, known, settings)
     groups: dict[tuple[str, str, str, str], list[int]] = {}
-    for row in np.flatnonzero(known.resident(now_s)).tolist():
+    for row in running:
         names = (containers.namespace, containers.workload, containers.kind, containers.container)
         key = (names[0][row], names[1][row], names[2][row], names[3][row])
         groups.setdefault(key, []).append(row)
+    members = {key: np.array(rows) for key, rows in groups.items()}
+    sized = tuple(r for r in members.values() if cpu.hours[r].max() >= settings.least_hours)
+    step_bytes = 0.0 if memory is None else _step(memory, sized, settings)
     return tuple(
-        _recommend(key, np.array(rows), known, cpu, memory, now_s=now_s, settings=settings)
-        for key, rows in sorted(groups.items())
+        _recommend(
+            key, rows, known, cpu, memory, step_bytes=step_bytes, now_s=now_s, settings=settings
+        )
+        for key, rows in sorted(members.items())
     )
+
+
+def equal_step(peaks: FloatArray, replicas: FloatArray, budget: float) -> float:
+    """The step s with sum(min(s, peak) x replicas) = budget: water filled up to each peak.
+
+    `peaks` and `replicas` [G], all above 0. A budget beyond all peaks gives the largest peak.
+    """
+    order = np.argsort(peaks)
+    level, weight = peaks[order], replicas[order]
+    above = np.cumsum(weight[::-1])[::-1]  # replicas whose peak is at least this one
+    below = np.concatenate([[0.0], np.cumsum(level * weight)[:-1]])  # bytes of those filled up
+    full = np.flatnonzero(below + level * above >= budget)
+    if not full.size:
+        return float(level[-1])
+    return float((budget - below[full[0]]) / above[full[0]])
+
+
+def _step(memory: _Use, members: tuple[IntArray, ...], settings: SizingSettings) -> float:
+    """Bytes that each container may get above its peak and the least headroom."""
+    known = [
+        (float(peak), len(rows))
+        for rows in members
+        if (peak := _most(memory.highest, rows)) is not None and peak > 0
+    ]
+    if not known:
+        return 0.0
+    peaks, replicas = (np.array(column, dtype=np.float64) for column in zip(*known, strict=True))
+    share = max(settings.memory_budget - settings.memory_headroom, 0.0)
+    return equal_step(peaks, replicas, share * float((peaks * replicas).sum()))
 
 
 def _use(samples: Samples, history: History, settings: SizingSettings) -> _Use:
@@ -137,6 +175,7 @@ def _recommend(
     cpu: _Use,
     memory: _Use | None,
     *,
+    step_bytes: float,
     now_s: int,
     settings: SizingSettings,
 ) -> Recommendation:
@@ -146,7 +185,9 @@ def _recommend(
     declared_memory = _most(history.memory_request_bytes, rows)
     enough = hours >= settings.least_hours
     cores = _cpu_sizes(cpu, rows, settings) if enough else None
-    sizes = _memory_sizes(memory, rows, settings) if enough and memory is not None else None
+    sizes = (
+        _memory_sizes(memory, rows, step_bytes, settings) if enough and memory is not None else None
+    )
     return Recommendation(
         workload=workload,
         namespace=namespace,
@@ -163,7 +204,9 @@ def _recommend(
         memory_lower_bytes=int(sizes[1]) if sizes else None,
         memory_upper_bytes=int(sizes[2]) if sizes else None,
         confidence=min(1.0, hours * HOUR_S / settings.window_s),
-        reason=_reason(cpu, memory, rows, cores, sizes, hours=hours, settings=settings),
+        reason=_reason(
+            cpu, memory, rows, cores, sizes, step_bytes=step_bytes, hours=hours, settings=settings
+        ),
     )
 
 
@@ -191,11 +234,13 @@ def _cpu_sizes(use: _Use, rows: IntArray, settings: SizingSettings) -> Sizes | N
     )
 
 
-def _memory_sizes(use: _Use, rows: IntArray, settings: SizingSettings) -> Sizes | None:
+def _memory_sizes(
+    use: _Use, rows: IntArray, step_bytes: float, settings: SizingSettings
+) -> Sizes | None:
     highest, usual = _most(use.highest, rows), _most(use.usual_peak, rows)
     if highest is None or usual is None:
         return None
-    request = highest * (1 + settings.memory_headroom) + min(highest, settings.memory_step_bytes)
+    request = highest * (1 + settings.memory_headroom) + min(highest, step_bytes)
     request = max(_ceil(request, MIB), settings.least_memory_bytes)
     lower = min(max(_ceil(usual, MIB), settings.least_memory_bytes), request)
     return request, lower, max(_ceil(2 * highest, MIB), request)
@@ -213,6 +258,7 @@ def _reason(
     cores: Sizes | None,
     sizes: Sizes | None,
     *,
+    step_bytes: float,
     hours: float,
     settings: SizingSettings,
 ) -> str:
@@ -233,7 +279,8 @@ def _reason(
         parts.append(
             f"memory {sizes[0] / MIB:.0f} MiB: the highest peak"
             f" {(_most(memory.highest, rows) or 0) / MIB:.0f}, {100 * settings.memory_headroom:g} %"
-            f" and at most {settings.memory_step_bytes / MIB:g} MiB above it (a usual day's peak is"
+            f" and at most {step_bytes / MIB:.0f} MiB above it, all headrooms being"
+            f" {100 * settings.memory_budget:g} % of all peaks (a usual day's peak is"
             f" {(_most(memory.usual_peak, rows) or 0) / MIB:.0f})"
         )
     else:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from predictor.app.commands import changed_settings
+from predictor.app.collect_command import changed_settings
 from slacktide.errors import BadInput
 from slacktide.testing.prometheus import FakePrometheus, Reply
 from tests.predictor.fake_fleet import FakeFleet

@@ -15,6 +15,7 @@ from predictor.core.history import NEVER_S, History
 from predictor.core.recommend import (
     Containers,
     SizingSettings,
+    equal_step,
     percentile,
     recommendations,
 )
@@ -62,16 +63,60 @@ def test_cpu_covers_95_of_100_samples_and_memory_every_one() -> None:
     cpu = [0.2] * (columns - 20) + [1.0] * 20  # the last ten hours
     found = only(one_workload(cpu=cpu, memory=[512.0 * MIB] * columns), 4 * DAY_S - 1_800)
     assert found.recommended_cpu_request_cores == pytest.approx(1.0)
-    assert found.recommended_memory_request_bytes == 794 * MIB  # 512, 5 % and 256 above
+    assert found.recommended_memory_request_bytes == 589 * MIB  # 512 and 15 %
     assert found.cpu_request_cores == 4.0
     assert found.reason.startswith("CPU 1.000 cores: the larger of p95 over 14 days 1.000")
 
 
-def test_a_small_container_pays_for_headroom_at_most_its_own_size() -> None:
+def test_headroom_is_one_step_for_all_and_never_more_than_the_peak_itself() -> None:
     columns = 48 * 4
-    small = one_workload(cpu=[0.5] * columns, memory=[100.0 * MIB] * columns)
-    found = only(small, 4 * DAY_S - 1_800)
-    assert found.recommended_memory_request_bytes == 205 * MIB
+    large = one_workload(cpu=[0.5] * columns, memory=[4096.0 * MIB] * columns)
+    both = replace(
+        large,
+        cpu_cores=np.full((2, columns), 0.5, dtype=np.float32),
+        memory_bytes=np.array([[4096.0 * MIB], [100.0 * MIB]], dtype=np.float32).repeat(columns, 1),
+        node=np.zeros(2, dtype=np.int64),
+        start_s=np.zeros(2, dtype=np.int64),
+        end_s=np.full(2, NEVER_S),
+        cpu_request_cores=np.full(2, 1.0),
+        memory_request_bytes=np.full(2, 1e9),
+    )
+    found = recommendations(both, names(2), 4 * DAY_S - 1_800)
+    step = 0.13 * 4196 - 100  # the small one is filled up, the rest is for the large one
+    assert [one.recommended_memory_request_bytes for one in found] == [
+        int(np.ceil(4096 * 1.02 + step)) * MIB,
+        202 * MIB,
+    ]
+    assert "and at most 445 MiB above it" in found[1].reason
+
+
+@given(
+    st.lists(st.tuples(st.floats(1, 1e12), st.integers(1, 50)), min_size=1, max_size=12),
+    st.floats(0, 1),
+)
+def test_the_step_spends_the_budget_and_no_more(
+    groups: list[tuple[float, int]], share: float
+) -> None:
+    peaks, replicas = (np.array(column, dtype=np.float64) for column in zip(*groups, strict=True))
+    budget = share * float((peaks * replicas).sum())
+    step = equal_step(peaks, replicas, budget)
+    assert step >= 0
+    assert float((np.minimum(step, peaks) * replicas).sum()) == pytest.approx(budget)
+
+
+def test_no_fleet_pays_more_for_headroom_than_the_same_share_on_each_peak(fleet: Fleet) -> None:
+    past, now_s = fleet(days=16, pods=40), 15 * DAY_S
+    assert past.memory_bytes is not None
+    found = {one.workload: one for one in recommendations(past, names(40), now_s)}
+    peaks = np.nanmax(past.until(now_s).memory_bytes[:, -48 * 14 :], axis=1)  # type: ignore[index]  # has memory
+    sized = [
+        (one.recommended_memory_request_bytes, float(peaks[int(name.removeprefix("shop-"))]))
+        for name, one in found.items()
+        if one.recommended_memory_request_bytes is not None
+    ]
+    assert len(sized) > 20
+    given_bytes, peak_bytes = map(sum, zip(*sized, strict=True))
+    assert given_bytes <= 1.15 * peak_bytes + MIB * len(sized)
 
 
 def test_one_high_day_is_remembered_for_two_weeks() -> None:
@@ -79,8 +124,8 @@ def test_one_high_day_is_remembered_for_two_weeks() -> None:
     memory = [100.0 * MIB] * columns
     memory[48 * 3] = 1000.0 * MIB
     past = one_workload(cpu=[0.5] * columns, memory=memory)
-    assert only(past, 16 * DAY_S).recommended_memory_request_bytes == 1306 * MIB
-    assert only(past, 18 * DAY_S).recommended_memory_request_bytes == 205 * MIB
+    assert only(past, 16 * DAY_S).recommended_memory_request_bytes == 1150 * MIB
+    assert only(past, 18 * DAY_S).recommended_memory_request_bytes == 115 * MIB
 
 
 def test_floors_hold_for_the_idle() -> None:

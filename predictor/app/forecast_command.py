@@ -1,0 +1,73 @@
+"""`slacktide forecast`: what of each node is to spare, from the past alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from predictor.core.forecast import ForecastSettings, walk
+from predictor.core.history import history_of
+from slacktide.durations import HORIZON
+from slacktide.errors import BadInput
+from slacktide.output import output_option, print_rows
+from slacktide.predictions import Predictions
+from slacktide.trace import read_trace
+
+
+@click.command()
+@click.argument("trace", type=click.Path(path_type=Path))
+@click.option("--at", "at_s", type=click.IntRange(min=0), help="Seconds since the trace's origin.")
+@click.option("--horizon", type=HORIZON, default="24h", show_default=True)
+@click.option(
+    "--risk",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    default=0.01,
+    show_default=True,
+    help="Share of windows in which online may need more than what was kept.",
+)
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Parquet file.")
+@output_option
+def forecast(
+    trace: Path, at_s: int | None, horizon: int, risk: float, out: Path | None, output: str
+) -> None:
+    """Say how much of each node can be reclaimed, from the past alone.
+
+    Without --at the end of the trace is now. Nothing later than that time is read.
+
+    \b
+    Examples:
+      slacktide forecast my-trace
+      slacktide forecast my-trace --at 1296000 --horizon 4h --risk 0.001
+      slacktide forecast my-trace --at 1296000 --out forecast.parquet
+    """
+    history = history_of(read_trace(trace))
+    last_s = (history.cpu_cores.shape[1] - 1) * history.interval_s
+    now_s = last_s if at_s is None else at_s
+    if now_s > last_s:
+        raise BadInput(f"--at {now_s}: the trace ends at {last_s}")
+    settings = ForecastSettings(horizons_s=(horizon,), cpu_risk=risk)
+    (made,) = walk(history.until(now_s), [now_s], settings)
+    found = Predictions()
+    found.add("slacktide", made, 0)
+    if out is not None:
+        found.write(out)
+        click.echo(f"{out}: {len(made.nodes)} nodes", err=True)
+        return
+    rows = found.rows()
+    if output == "table":
+        rows = [_shown(row) for row in rows]
+    print_rows(rows, output, title=f"reclaimable for {horizon / 3600:g} h from {now_s} s")
+
+
+def _shown(row: dict[str, Any]) -> dict[str, Any]:
+    """What a person wants of a row; json, yaml and csv have all of it."""
+    memory_bytes = row["reclaimable_memory_bytes"]
+    return {
+        "node": row["node"],
+        "keeps_cores": row["peak_cpu_cores"],
+        "reclaimable_cores": row["reclaimable_cpu_cores"],
+        "reclaimable_GiB": None if memory_bytes is None else memory_bytes / 2**30,
+        "reason": row["reason"],
+    }

@@ -1,0 +1,100 @@
+"""`slacktide recommend` and `explain workload`: requests, and why."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import click
+
+from predictor.app.explain_workload import explanation
+from predictor.app.findings import filters, findings_at, say_unseen, times_of
+from predictor.app.recommend_output import FORMATS, SEVERAL_TIMES, emit
+from predictor.core.ranking import Finding
+from predictor.core.recommend import SizingSettings
+from predictor.core.seen import seen
+from slacktide.errors import BadInput
+from slacktide.trace import read_trace
+
+
+@click.command()
+@click.option("--trace", required=True, type=click.Path(path_type=Path), help="A trace folder.")
+@click.option(
+    "--at",
+    "at_s",
+    type=click.IntRange(min=0),
+    multiple=True,
+    help="Seconds since the trace's origin; repeatable for json, yaml, csv and parquet.",
+)
+@click.option("-n", "--namespace", "namespaces", multiple=True, help="Repeatable; default all.")
+@click.option("-r", "--resource", "kinds", multiple=True, help="A kind; repeatable; default all.")
+@click.option("--workload", metavar="REGEX", help="Only workloads whose name matches.")
+@click.option(
+    "-o", "--output", type=click.Choice(FORMATS), default="table", show_default=True, help="Format."
+)
+@click.option(
+    "--fileoutput",
+    type=click.Path(path_type=Path),
+    help="Write here and not to stdout; with -o patch a folder, one file a workload.",
+)
+def recommend(
+    trace: Path,
+    at_s: tuple[int, ...],
+    namespaces: tuple[str, ...],
+    kinds: tuple[str, ...],
+    workload: str | None,
+    output: str,
+    fileoutput: Path | None,
+) -> None:
+    """Say what each container should request, and what that frees.
+
+    Without --at the end of the trace is now. Nothing later than that time is read. Rows are
+    ranked: what needs more, then what hands back most over all replicas. krr-json has KRR's keys;
+    kustomize is a component for an overlay; each patch is a file for kubectl patch.
+
+    \b
+    Examples:
+      slacktide recommend --trace my-trace
+      slacktide recommend --trace my-trace -n shop -r Deployment --workload '^cart'
+      slacktide recommend --trace my-trace -o html --fileoutput sizes.html
+      slacktide recommend --trace my-trace -o patch --fileoutput patches/
+      slacktide recommend --trace my-trace --at 1209600 --at 1814400 -o parquet > sizes.parquet
+    """
+    if len(set(at_s)) > 1 and output not in SEVERAL_TIMES:
+        raise BadInput(
+            f"-o {output} shows one time; several --at go with {', '.join(SEVERAL_TIMES)}"
+        )
+    wanted, settings = filters(namespaces, kinds, workload), SizingSettings()
+    whole = read_trace(trace)
+    found: list[Finding] = []
+    for now_s in times_of(whole, at_s):
+        past = seen(whole, now_s)
+        say_unseen(past, now_s)
+        found += findings_at(past, now_s, wanted, settings)
+    title = f"right-sizing at {found[0].advice.at_s} s"
+    emit(found, output, fileoutput, title=title, settings=settings)
+
+
+@click.group()
+def explain() -> None:
+    """Say why a number is what it is."""
+
+
+@explain.command("workload")
+@click.argument("name")
+@click.option("--trace", required=True, type=click.Path(path_type=Path), help="A trace folder.")
+@click.option("--at", "at_s", type=click.IntRange(min=0), help="Seconds since the trace's origin.")
+@click.option("-n", "--namespace", "namespaces", multiple=True, help="Repeatable; default all.")
+def explain_workload(name: str, trace: Path, at_s: int | None, namespaces: tuple[str, ...]) -> None:
+    """Show a recommendation over the two weeks of use that it stands on.
+
+    \b
+    Examples:
+      slacktide explain workload cart --trace my-trace
+      slacktide explain workload cart -n shop --trace my-trace --at 1209600
+    """
+    wanted = filters(namespaces, (), rf"\A{re.escape(name)}\Z")
+    whole = read_trace(trace)
+    [now_s] = times_of(whole, () if at_s is None else (at_s,))
+    for line in explanation(seen(whole, now_s), now_s, wanted, SizingSettings()):
+        click.echo(line)
