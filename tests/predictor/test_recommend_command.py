@@ -283,7 +283,8 @@ def test_what_cannot_be_done_is_said_in_one_line(
 
 
 def test_a_folder_that_is_no_trace_is_refused(tmp_path: Path) -> None:
-    slacktide("recommend", "--trace", tmp_path / "missing").refusal()
+    line = slacktide("recommend", "--trace", tmp_path / "missing").refusal()
+    assert "missing: there is no such folder" in line
 
 
 def test_nothing_that_runs_is_said(tmp_path: Path) -> None:
