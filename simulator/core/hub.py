@@ -35,6 +35,7 @@ from scheduler.core.snapshot import (
 )
 from simulator.core.fleet import Fleet
 from slacktide.messages import BoolArray, FloatArray, IntArray, NodeForecasts
+from slacktide.trace import Jobs
 
 UNACCOUNTED_BYTES = 1e18  # memory of a node whose trace has none: it never binds
 REPORT_EVERY_S = 300.0
@@ -63,7 +64,21 @@ class Start:
     cluster: int
     nodes: IntArray  # indexes into the replay's nodes
     counts: IntArray
-    reason: str
+
+
+def gangs_of(jobs: Jobs, leaf: IntArray) -> GangColumns:
+    """Every job as a gang of its queue's leaf [J]; a gang's row is its job's."""
+    return GangColumns(
+        ids=jobs.job,
+        queue=leaf,
+        tasks=jobs.tasks,
+        min_available=jobs.min_available,
+        cpu_cores=jobs.cpu_cores,
+        memory_bytes=jobs.memory_bytes,
+        duration_s=jobs.duration_s,
+        submit_s=jobs.submit_s,
+        priority=jobs.priority,
+    )
 
 
 @dataclass(slots=True)
@@ -265,7 +280,6 @@ class Hub:
                 cluster=index,
                 nodes=member.nodes[placement.nodes],
                 counts=placement.count,
-                reason="",
             )
             for placement in made.placements
         ]

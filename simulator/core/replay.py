@@ -16,14 +16,13 @@ from predictor.core.duration import Durations
 from predictor.core.history import History, history_of
 from qos_controller.core.settings import Settings as QosSettings
 from qos_controller.core.signals import OfflineTask
-from scheduler.core.snapshot import GangColumns
 from simulator.core.backtest import oracle_peaks
 from simulator.core.control import Control, KoordinatorSuppress, RealCore
 from simulator.core.demand import Demand, demand_of
 from simulator.core.door import admit
 from simulator.core.fleet import Fleet
 from simulator.core.frames import Frame
-from simulator.core.hub import Hub, Member
+from simulator.core.hub import Hub, Member, gangs_of
 from simulator.core.interval import Machines, Online, Result
 from simulator.core.policies.interface import SupplyPolicy
 from simulator.core.queues import tree_of
@@ -164,17 +163,7 @@ class Replay:
         self.hub = Hub(
             tree=tree,
             leaf=leaf,
-            gangs=GangColumns(
-                ids=jobs.job,
-                queue=leaf,
-                tasks=jobs.tasks,
-                min_available=jobs.min_available,
-                cpu_cores=jobs.cpu_cores,
-                memory_bytes=jobs.memory_bytes,
-                duration_s=jobs.duration_s,
-                submit_s=jobs.submit_s,
-                priority=jobs.priority,
-            ),
+            gangs=gangs_of(jobs, leaf),
             members=[
                 Member(name, np.flatnonzero(scenario.node_cluster == index))
                 for index, name in enumerate(scenario.clusters)

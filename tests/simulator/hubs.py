@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from scheduler.core.snapshot import GangColumns
 from simulator.core.fleet import Fleet
-from simulator.core.hub import Hub, Member, Start
+from simulator.core.hub import Hub, Member, Start, gangs_of
 from simulator.core.policies.interface import HORIZONS_S
 from simulator.core.queues import tree_of
 from slacktide.messages import FloatArray, IntArray, NodeForecasts
@@ -51,7 +50,7 @@ class Federation:
         self.hub = Hub(
             tree=tree,
             leaf=leaf,
-            gangs=columns_of(self.jobs, leaf),
+            gangs=gangs_of(self.jobs, leaf),
             members=[
                 Member(name_of(cluster), np.flatnonzero(node_cluster == cluster))
                 for cluster in range(len(self.nodes_in))
@@ -93,21 +92,6 @@ class Federation:
 def name_of(cluster: int) -> str:
     """Clusters are called by their number."""
     return str(cluster)
-
-
-def columns_of(jobs: Jobs, leaf: IntArray) -> GangColumns:
-    """The jobs as the hub wants them."""
-    return GangColumns(
-        ids=jobs.job,
-        queue=leaf,
-        tasks=jobs.tasks,
-        min_available=jobs.min_available,
-        cpu_cores=jobs.cpu_cores,
-        memory_bytes=jobs.memory_bytes,
-        duration_s=jobs.duration_s,
-        submit_s=jobs.submit_s,
-        priority=jobs.priority,
-    )
 
 
 def gangs(

@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 
-from predictor.core.forecast import (
-    Coverage,
-    ForecastSettings,
-    ForecastState,
-    advance,
-    coverage,
-)
+from predictor.core.forecast import ForecastSettings, ForecastState, advance
 from predictor.core.history import History
 from simulator.core.policies.interface import HORIZONS_S
 from slacktide.messages import NodeForecasts
@@ -50,16 +43,3 @@ class Slacktide:
                 self.state, _ = advance(self.state, history.until(past_s), past_s, self.settings)
         self.state, made = advance(self.state, history, now_s, self.settings)
         return made
-
-    def realised(self, since_s: int) -> Coverage | None:
-        """How the promises made since a time were kept, of those whose windows are over."""
-        if self.state is None:
-            return None
-        return coverage(self.state, self.settings, since_s=since_s)
-
-    def realised_share(self, horizon_s: int, since_s: int) -> float:
-        """Share of windows of one horizon that exceeded what was kept; NaN before any is over."""
-        known = self.realised(since_s)
-        if known is None:
-            return math.nan
-        return float(known.broken_share[known.horizons_s.index(horizon_s)])
