@@ -18,27 +18,12 @@ from urllib.parse import quote
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from predictor.core.tables import CONTAINERS
 from slacktide.errors import BadInput
 
 VERSION: Final = 1
 DAY_S: Final = 86_400
 
-CONTAINERS: Final = pa.schema(
-    [
-        pa.field("pod", pa.string(), nullable=False),  # "namespace/name", as in the samples
-        pa.field("container", pa.string(), nullable=False),
-        pa.field("namespace", pa.string(), nullable=False),
-        pa.field("workload", pa.string()),  # null = the server does not know
-        pa.field("kind", pa.string()),
-        pa.field("node", pa.string()),
-        pa.field("cpu_request_cores", pa.float64()),
-        pa.field("cpu_limit_cores", pa.float64()),
-        pa.field("memory_request_bytes", pa.float64()),
-        pa.field("memory_limit_bytes", pa.float64()),
-        pa.field("first_seen_s", pa.int64(), nullable=False),
-        pa.field("last_seen_s", pa.int64(), nullable=False),
-    ]
-)
 FACTS: Final = CONTAINERS.names[2:-2]
 
 

@@ -18,20 +18,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from predictor.core.tables import KEY, SAMPLES
 from slacktide.errors import BadInput
 
 DAY_S: Final = 86_400
-KEY: Final = ("ts_s", "pod", "container")
-SCHEMA: Final = pa.schema(
-    [
-        pa.field("ts_s", pa.int64(), nullable=False),
-        pa.field("pod", pa.string(), nullable=False),
-        pa.field("container", pa.string(), nullable=False),
-        pa.field("cpu_cores", pa.float32()),
-        pa.field("cpu_max_cores", pa.float32()),
-        pa.field("memory_bytes", pa.float32()),
-    ]
-)
 
 
 class ParquetStore:
@@ -41,7 +31,7 @@ class ParquetStore:
         self._root = root
 
     def append(self, cluster: str, samples: pa.Table) -> int:
-        """Stores samples (columns of `SCHEMA`); returns how many the touched days hold now.
+        """Stores samples (columns of `SAMPLES`); returns how many the touched days hold now.
 
         Raises:
             BadInput: on a missing column, a wrong type, a null key, or a torn file in the way.
@@ -63,7 +53,7 @@ class ParquetStore:
         """
         days = [day for day in self.days(cluster) if from_s // DAY_S <= day <= (to_s - 1) // DAY_S]
         if not days or to_s <= from_s:
-            return SCHEMA.empty_table()
+            return SAMPLES.empty_table()
         table = pa.concat_tables([_read(self._file(cluster, day)) for day in days])
         ts = table["ts_s"]
         return table.filter(pc.and_(pc.greater_equal(ts, from_s), pc.less(ts, to_s)))
@@ -97,18 +87,19 @@ class ParquetStore:
 
 
 def _conformed(samples: pa.Table) -> pa.Table:
-    missing = [name for name in SCHEMA.names if name not in samples.column_names]
+    missing = [name for name in KEY if name not in samples.column_names]
     if missing:
-        raise BadInput(
-            f"usage samples lack the column {missing[0]}; give {', '.join(SCHEMA.names)}"
-        )
+        raise BadInput(f"usage samples lack the column {missing[0]}; give {', '.join(KEY)}")
+    for field in SAMPLES:
+        if field.name not in samples.column_names:
+            samples = samples.append_column(field, pa.nulls(len(samples), field.type))
     for name in KEY:
         if samples[name].null_count:
             raise BadInput(f"usage samples: column {name} has {samples[name].null_count} nulls")
     try:
-        return samples.select(SCHEMA.names).cast(SCHEMA)
+        return samples.select(SAMPLES.names).cast(SAMPLES)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError) as why:
-        raise BadInput(f"usage samples do not fit {SCHEMA.names}: {_line(why)}") from why
+        raise BadInput(f"usage samples do not fit {SAMPLES.names}: {_line(why)}") from why
 
 
 def _deduplicated(table: pa.Table) -> pa.Table:

@@ -16,8 +16,8 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
-from predictor.adapters.collected import CONTAINERS, Collected, Piece
-from predictor.adapters.parquet_store import SCHEMA, ParquetStore
+from predictor.adapters.collected import Collected, Piece
+from predictor.adapters.parquet_store import ParquetStore
 from predictor.adapters.prometheus import AnswerFailed
 from predictor.app.asking import Asking
 from predictor.core.collect_answers import Samples, samples, series_of_namespaces
@@ -30,6 +30,7 @@ from predictor.core.collect_queries import (
     hour,
 )
 from predictor.core.collect_settings import HOUR_S
+from predictor.core.tables import CONTAINERS
 from slacktide.errors import BadInput
 
 ALL: Final = "*"  # stands for the namespaces of an hour whose list could not be had
@@ -192,7 +193,7 @@ def _table(part: Samples) -> pa.Table:
         ask.value: pa.array(column, pa.float32(), from_pandas=True)
         for ask, column in part.measures.items()
     }
-    return pa.table(columns | values, schema=SCHEMA)
+    return pa.table(columns | values)
 
 
 def _containers(found: Sequence[Samples], known: Facts) -> pa.Table:

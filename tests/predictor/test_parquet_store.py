@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from predictor.adapters.parquet_store import DAY_S, SCHEMA, ParquetStore
+from predictor.adapters.parquet_store import DAY_S, ParquetStore
+from predictor.core.tables import SAMPLES
 from slacktide.errors import BadInput
 
 
@@ -22,10 +23,8 @@ def samples(times_s: list[int], *, pod: str = "shop-1", cores: float = 0.5) -> p
             "pod": [pod] * rows,
             "container": ["app"] * rows,
             "cpu_cores": [cores] * rows,
-            "cpu_max_cores": [None] * rows,
             "memory_bytes": [1e9] * rows,
         },
-        schema=SCHEMA,
     )
 
 
@@ -35,7 +34,7 @@ def test_what_was_appended_is_read_back_in_order(tmp_path: Path) -> None:
     store.append("here", samples([600], pod="a-pod"))
     read = store.read("here", from_s=0, to_s=2 * DAY_S)
     assert read["ts_s"].to_pylist() == [300, 600, DAY_S + 300]
-    assert read.schema == SCHEMA
+    assert read.schema == SAMPLES
 
 
 @settings(max_examples=15, deadline=None)
