@@ -1,0 +1,171 @@
+"""The Kubernetes objects as slacktide sees them: the fields it uses, decoded once, at the door.
+
+What is not named here is skipped by the decoder, which is why a hundred thousand pods fit into
+little memory. An object of another shape than its API promises is refused whole (`DecodeError`).
+"""
+
+from __future__ import annotations
+
+from typing import Generic, TypeVar
+
+import msgspec
+
+T = TypeVar("T")
+
+
+class Owner(msgspec.Struct, frozen=True, rename="camel"):
+    """Who made an object."""
+
+    kind: str
+    name: str
+    uid: str
+    api_version: str = ""
+    controller: bool = False
+
+
+class Meta(msgspec.Struct, frozen=True, rename="camel"):
+    """What every object has."""
+
+    name: str
+    uid: str = ""
+    namespace: str = ""
+    resource_version: str = ""
+    labels: dict[str, str] | None = None
+    annotations: dict[str, str] | None = None
+    owner_references: tuple[Owner, ...] = ()
+    creation_timestamp: str | None = None
+    deletion_timestamp: str | None = None
+
+
+class Resources(msgspec.Struct, frozen=True, rename="camel"):
+    """A container's, as quantities: the API server sends texts, a manifest may hold numbers."""
+
+    requests: dict[str, str | int | float] | None = None
+    limits: dict[str, str | int | float] | None = None
+
+
+class Container(msgspec.Struct, frozen=True, rename="camel"):
+    """Of a pod."""
+
+    name: str
+    image: str = ""
+    resources: Resources = Resources()
+
+
+class Gate(msgspec.Struct, frozen=True, rename="camel"):
+    """While any is there the pod is not scheduled."""
+
+    name: str
+
+
+class SchedulingGroup(msgspec.Struct, frozen=True, rename="camel"):
+    """Kubernetes' own gang."""
+
+    pod_group_name: str | None = None
+
+
+class PodSpec(msgspec.Struct, frozen=True, rename="camel"):
+    """What was asked for."""
+
+    containers: tuple[Container, ...] = ()
+    init_containers: tuple[Container, ...] = ()
+    node_name: str = ""
+    scheduler_name: str = ""
+    priority: int = 0
+    priority_class_name: str = ""
+    scheduling_gates: tuple[Gate, ...] = ()
+    scheduling_group: SchedulingGroup | None = None
+    node_selector: dict[str, str] | None = None
+    overhead: dict[str, str | int | float] | None = None
+    # Judged where they are met, left alone elsewhere.
+    affinity: msgspec.Raw | None = None
+    tolerations: msgspec.Raw | None = None
+    topology_spread_constraints: msgspec.Raw | None = None
+
+
+class PodStatus(msgspec.Struct, frozen=True, rename="camel"):
+    """What became of it."""
+
+    phase: str = ""
+    nominated_node_name: str = ""
+
+
+class Pod(msgspec.Struct, frozen=True, rename="camel"):
+    """core/v1."""
+
+    metadata: Meta
+    spec: PodSpec = PodSpec()
+    status: PodStatus = PodStatus()
+
+
+class Taint(msgspec.Struct, frozen=True, rename="camel"):
+    """What a pod has to tolerate."""
+
+    key: str
+    effect: str
+    value: str = ""
+
+
+class Condition(msgspec.Struct, frozen=True, rename="camel"):
+    """Of a node."""
+
+    type: str
+    status: str
+
+
+class NodeSpec(msgspec.Struct, frozen=True, rename="camel"):
+    """What an operator set."""
+
+    unschedulable: bool = False
+    taints: tuple[Taint, ...] = ()
+
+
+class NodeStatus(msgspec.Struct, frozen=True, rename="camel"):
+    """What kubelet says."""
+
+    allocatable: dict[str, str | int | float] | None = None
+    capacity: dict[str, str | int | float] | None = None
+    conditions: tuple[Condition, ...] = ()
+
+
+class Node(msgspec.Struct, frozen=True, rename="camel"):
+    """core/v1."""
+
+    metadata: Meta
+    spec: NodeSpec = NodeSpec()
+    status: NodeStatus = NodeStatus()
+
+
+class PageMeta(msgspec.Struct, frozen=True, rename="camel"):
+    """Where a list stands, and whether there is more of it."""
+
+    resource_version: str = ""
+    continue_: str = msgspec.field(default="", name="continue")
+
+
+class Page(msgspec.Struct, Generic[T], frozen=True, rename="camel"):
+    """One answer to a list."""
+
+    metadata: PageMeta
+    items: tuple[T, ...] = ()
+
+
+class Event(msgspec.Struct, frozen=True):
+    """One line of a watch; what it holds depends on its type."""
+
+    type: str
+    object: msgspec.Raw
+
+
+class Bookmark(msgspec.Struct, frozen=True, rename="camel"):
+    """An event that only says how far the server has come."""
+
+    metadata: PageMeta
+
+
+class Status(msgspec.Struct, frozen=True, rename="camel"):
+    """What the server says went wrong."""
+
+    code: int = 0
+    reason: str = ""
+    message: str = ""
