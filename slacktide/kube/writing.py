@@ -1,17 +1,17 @@
 """Writes to the API server: bounded in rate, tried again where that is safe, fenced.
 
-Always holds: a write is sent only while `may_write()`; what could have been done by a lost answer
-is a success where it is found done (409 for a binding of the same pod to the same node), so every
-write may be repeated; a server that says "too many" is asked again when it wants, not sooner.
+Always holds: a write is sent only while `may_write()`; it is tried again only after no answer or
+one that asks for patience, and not sooner than asked. So an answer may tell of an earlier try: a
+post that is "there already" (409) is for the caller to compare with what it wanted.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import httpx
 import msgspec
@@ -29,6 +29,8 @@ STRATEGIC: Final = "application/strategic-merge-patch+json"
 JSON: Final = "application/json-patch+json"
 APPLY: Final = "application/apply-patch+yaml"
 
+Body = Mapping[str, object] | Sequence[object] | None  # what JSON can say
+
 
 @dataclass(frozen=True, slots=True)
 class Written:
@@ -40,7 +42,7 @@ class Written:
     @property
     def done(self) -> bool:
         """Whether it is so now."""
-        return 200 <= self.status < 300  # noqa: PLR2004  HTTP's success
+        return 200 <= self.status < 300
 
 
 class Writer:
@@ -60,15 +62,15 @@ class Writer:
         self._per_s, self._burst = per_s, burst
         self._free, self._counted_s = float(burst), clock.now_s()
 
-    async def patch(self, path: str, body: Any, *, kind: str = MERGE) -> Written:  # noqa: ANN401  JSON
+    async def patch(self, path: str, body: Body, *, kind: str = MERGE) -> Written:
         """Changes an object; the same patch twice is the same object."""
         return await self._write("PATCH", path, body, {"Content-Type": kind})
 
-    async def post(self, path: str, body: Any) -> Written:  # noqa: ANN401  JSON
+    async def post(self, path: str, body: Body) -> Written:
         """Creates an object; one that exists is status 409, for the caller to judge."""
         return await self._write("POST", path, body, {})
 
-    async def delete(self, path: str, body: Any = None) -> Written:  # noqa: ANN401  JSON
+    async def delete(self, path: str, body: Body = None) -> Written:
         """Removes an object; one that is gone is a success."""
         written = await self._write("DELETE", path, body, {})
         return Written(200, written.said) if written.status == httpx.codes.NOT_FOUND else written
@@ -77,8 +79,8 @@ class Writer:
         self,
         method: str,
         path: str,
-        body: Any,
-        headers: Mapping[str, str],  # noqa: ANN401  JSON
+        body: Body,
+        headers: Mapping[str, str],
     ) -> Written:
         content = None if body is None else msgspec.json.encode(body)
         headers = {"Content-Type": "application/json", **headers}
