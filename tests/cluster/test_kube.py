@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import httpx
 import pytest
 
 from slacktide.errors import BadInput
@@ -14,7 +15,7 @@ from slacktide.kube.cache import Cache, Change
 from slacktide.kube.connection import connection
 from slacktide.kube.election import Election, LeaseLost
 from slacktide.kube.objects import Node
-from slacktide.kube.reading import Refused, Resource, events, pages
+from slacktide.kube.reading import GONE, Refused, Resource, events, pages
 from slacktide.kube.reflector import Reflector
 from slacktide.kube.writing import Writer
 from slacktide.testing.cluster.control_plane import ControlPlane, control_plane
@@ -85,18 +86,35 @@ def test_a_list_comes_in_pages_of_one_moment(plane: ControlPlane) -> None:
     assert len(versions) == 1
 
 
-def test_a_forgotten_version_is_told_from_other_refusals(plane: ControlPlane) -> None:
-    async def watch_from(version: str, path: str) -> int:
-        async with connection(plane.kubeconfig()).client() as client:
-            try:
-                async for _ in events(client, Resource(path, Node), version=version, last_s=5):
-                    pass
-            except Refused as why:
-                return why.status
-        return 0
+def forget_all_but_now(plane: ControlPlane) -> None:
+    """Compacts etcd and restarts the API server, whose own memory of events ends with it."""
+    etcd = f"http://127.0.0.1:{plane.etcd_port}/v3/kv"
+    found = httpx.post(f"{etcd}/range", json={"key": "AA=="}).raise_for_status().json()
+    newest = {"revision": found["header"]["revision"]}
+    httpx.post(f"{etcd}/compaction", json=newest).raise_for_status()
+    plane.running["kube-apiserver"].kill()
+    plane.api_server()
 
-    assert asyncio.run(watch_from("1", "/api/v1/no-such-thing")) == 404
-    assert asyncio.run(watch_from("1", "/api/v1/nodes")) == 410
+
+def test_a_mirror_whose_version_was_forgotten_lists_again(tmp_path: Path) -> None:
+    async def watch(plane: ControlPlane) -> None:
+        async with connection(plane.kubeconfig()).client() as client:
+            with pytest.raises(Refused, match="too old resource version") as refused:
+                async for _ in events(client, NODES, version="2", last_s=5):
+                    pass
+            assert refused.value.status == GONE
+            cache: Cache[Node] = Cache()
+            mirror = Reflector(client, NODES, cache, clock=Monotonic())
+            mirror._version = "2"
+            running = asyncio.create_task(mirror.run())
+            await until(lambda: names(cache) == {"a"})
+            assert mirror.lists == 1
+            running.cancel()
+
+    with control_plane(tmp_path / "plane") as plane:
+        add(plane, "/api/v1/nodes", [node("a", holds=HOLDS)])
+        forget_all_but_now(plane)
+        asyncio.run(watch(plane))
 
 
 def test_one_of_two_holds_the_lease_and_the_loser_is_told(plane: ControlPlane) -> None:
