@@ -13,6 +13,9 @@ VERSION: Final = "v1alpha1"
 # Oversold resources: the names Koordinator and Volcano use, so their jobs run unchanged.
 RESOURCE_BATCH_CPU: Final = "kubernetes.io/batch-cpu"  # integer milli-cores
 RESOURCE_BATCH_MEMORY: Final = "kubernetes.io/batch-memory"  # bytes
+# kube-scheduler refuses names under kubernetes.io as an extender's managedResources: offline pods
+# carry one more, which only says "ask the extender"; kubelet drops what a node does not know.
+RESOURCE_TASK: Final = "slacktide.io/task"
 
 # Quality of service: Koordinator's spelling is the default, the others are read as aliases.
 LABEL_QOS_CLASS: Final = "koordinator.sh/qosClass"
