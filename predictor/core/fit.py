@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from predictor.core.forecast import DAY_S, ForecastSettings, walk
+from predictor.core.newest import shards_of
 from predictor.core.recommend import SizingSettings
 from predictor.core.stored_trace import StoredTrace, stored_trace
 from predictor.core.use import USE, merged, statistics
@@ -33,6 +34,7 @@ class Question:
     cluster: str
     now_s: int
     interval_s: int
+    shards: int
     history_s: int = 28 * DAY_S
     """Seconds looked back: two weeks to see, two more to learn from what they led to."""
     sizing: SizingSettings | None = None  # None = not asked
@@ -54,11 +56,16 @@ class Fitted:
     forecasts: pa.Table  # FORECASTS, one row a node and horizon
 
 
-def fit(samples: pa.Table, containers: pa.Table, nodes: pa.Table, asked: Question) -> Fitted:
-    """One shard: its `COLUMNS` of `SAMPLES`, the `CONTAINERS` of its pods and its `NODES`.
+def fit(
+    samples: pa.Table, containers: pa.Table, nodes: pa.Table, asked: Question, shard: int
+) -> Fitted:
+    """One shard: its `COLUMNS` of `SAMPLES`, and `CONTAINERS` and `NODES` of the cluster.
 
-    Reads nothing later than `asked.now_s`.
+    Reads nothing later than `asked.now_s`. A pod that moved here or away has samples in two shards;
+    it is a replica in that of its newest node.
     """
+    home = shards_of(nodes["node"].to_pylist(), {}, asked.shards)
+    nodes = nodes.filter(pa.array(home == shard))
     stored = stored_trace(
         samples,
         containers,
@@ -71,7 +78,7 @@ def fit(samples: pa.Table, containers: pa.Table, nodes: pa.Table, asked: Questio
     use, forecasts = USE.empty_table(), FORECASTS.empty_table()
     if stored.trace.usage.container:
         if asked.sizing is not None:
-            use = _use(stored, asked.now_s, asked.sizing)
+            use = _use(stored, asked, asked.sizing, shard)
         if asked.forecast is not None and stored.trace.nodes.node:
             forecasts = _forecasts(stored, nodes, asked.now_s, asked.forecast)
     return Fitted(use, forecasts)
@@ -86,14 +93,17 @@ def fleet(shards: Sequence[Fitted]) -> Fitted:
     )
 
 
-def _use(stored: StoredTrace, now_s: int, settings: SizingSettings) -> pa.Table:
-    history = stored.history
+def _use(stored: StoredTrace, asked: Question, settings: SizingSettings, shard: int) -> pa.Table:
+    history, pods = stored.history, stored.trace.pods.pod
+    names = [pods[row] for row in stored.trace.usage.pod.tolist()]
+    node_of = {pod: node for pod, node in zip(names, stored.known_node, strict=True) if node}
     return statistics(
         replace(history, node=np.zeros_like(history.node)),  # sized wherever it runs
         stored.containers,
-        now_s - stored.origin_s,
+        asked.now_s - stored.origin_s,
         window_s=settings.window_s,
         cpu_percentile=settings.cpu_percentile,
+        counted=shards_of(names, node_of, asked.shards) == shard,
     )
 
 

@@ -35,10 +35,11 @@ _PER_CONTAINER = (
 
 @dataclass(frozen=True, slots=True)
 class StoredTrace:
-    """A trace whose second 0 is `origin_s` of the store, and what each container declares [S]."""
+    """A trace whose second 0 is `origin_s` of the store, and facts of its containers [S]."""
 
     trace: Trace
     origin_s: int
+    known_node: tuple[str | None, ...]  # where its pod runs, also on a node that is not here
     cpu_request_cores: FloatArray
     cpu_limit_cores: FloatArray
     memory_request_bytes: FloatArray
@@ -119,7 +120,12 @@ def stored_trace(
             memory_bytes=found.values.get("memory_bytes"),
         ),
     )
-    return StoredTrace(trace=trace, origin_s=origin_s, **declared)
+    return StoredTrace(
+        trace=trace,
+        origin_s=origin_s,
+        known_node=tuple(facts["node"].to_pylist()),
+        **declared,
+    )
 
 
 def _facts(found: SeriesMatrix, containers: pa.Table) -> pa.Table:

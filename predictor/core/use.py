@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from predictor.core.history import History, Samples
-from slacktide.messages import FloatArray
+from slacktide.messages import BoolArray, FloatArray
 from slacktide.trace import Trace
 
 DAY_HOURS = 24
@@ -71,10 +71,12 @@ def statistics(
     *,
     window_s: int,
     cpu_percentile: float,
+    counted: BoolArray | None = None,
 ) -> pa.Table:
     """`USE` of the containers of each workload that runs at `now_s`, by name.
 
-    Reads nothing later than `now_s`, and no more than `window_s` seconds of it.
+    Reads nothing later than `now_s`, and no more than `window_s` seconds of it. `counted` [S] is
+    False for series that are no replica here, because another part of the fleet counts them.
     """
     known = history.until(now_s)
     rows = np.flatnonzero(known.resident(now_s))
@@ -83,7 +85,8 @@ def statistics(
     columns: dict[str, object] = {
         name: pa.array(getattr(containers, name)).take(pa.array(rows)) for name in NAMES
     }
-    columns["replicas"] = np.ones(len(rows), dtype=np.int64)
+    ones = np.ones(len(rows), dtype=np.int64)
+    columns["replicas"] = ones if counted is None else counted[rows].astype(np.int64)
     for name in DECLARED:
         columns[name] = _nullable(getattr(known, name)[rows])
     for resource, samples in (("cpu", known.cpu_cores), ("memory", known.memory_bytes)):
