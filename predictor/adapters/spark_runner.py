@@ -182,9 +182,7 @@ def _session(engine: str, shards: int) -> SparkSession:
     builder = SparkSession.builder.config(map=CONF | {"spark.sql.shuffle.partitions": shards})
     if engine.startswith("local["):
         builder = builder.config(map=ALONE)
-        os.environ.setdefault(
-            "PYSPARK_PYTHON", sys.executable
-        )  # a cluster's workers have their own
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # workers elsewhere have their own
     remote = engine.startswith("sc://")
     builder = builder.remote(engine) if remote else builder.master(engine)
     try:

@@ -32,7 +32,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def asked(store: Path) -> Question:
-    question = pickle.loads((store / "asked.pickle").read_bytes())
+    question = pickle.loads((store / "asked.pickle").read_bytes())  # noqa: S301  written above
     assert isinstance(question, Question)
     return question
 
@@ -63,12 +63,12 @@ def on_engine(store: Path, engine: str, out: Path) -> Fitted:
 
 
 def same(found: pa.Table, expected: pa.Table) -> None:
-    """Integers and texts equal, floats to 1e-9, nulls in the same places, rows in the same order."""
+    """Integers and texts equal, floats to 1e-9, nulls and rows in the same places."""
     assert found.schema.equals(expected.schema)
     for name in expected.column_names:
         if pa.types.is_floating(expected.schema.field(name).type):
-            pair = [np.asarray(table[name], dtype=np.float64) for table in (found, expected)]
-            np.testing.assert_allclose(*pair, rtol=1e-9, atol=0, err_msg=name)
+            ours, theirs = (np.asarray(table[name], np.float64) for table in (found, expected))
+            np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=0, err_msg=name)
         else:
             assert found[name].to_pylist() == expected[name].to_pylist(), name
 
