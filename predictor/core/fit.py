@@ -103,6 +103,7 @@ def _use(stored: StoredTrace, asked: Question, settings: SizingSettings, shard: 
         asked.now_s - stored.origin_s,
         window_s=settings.window_s,
         cpu_percentile=settings.cpu_percentile,
+        last_day_percentile=settings.last_day_percentile,
         counted=shards_of(names, node_of, asked.shards) == shard,
     )
 

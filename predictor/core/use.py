@@ -20,13 +20,14 @@ from slacktide.trace import Trace
 
 DAY_HOURS = 24
 NAMES: Final = ("namespace", "workload", "kind", "container")
+WEEK_AND_A_DAY = 8  # days known, before a weekly peak can have been seen twice
 DECLARED: Final = ("cpu_request_cores", "memory_request_bytes")
 STATISTICS: Final = (
     "typical",  # the percentile
-    "last_day",  # the percentile of the last 24 h
+    "last_day",  # a lower percentile of the last 24 h
     "median",
     "highest",
-    "usual_peak",  # median of the daily peaks
+    "repeated_peak",  # the highest that two days reached, or the last two days did
     "hours",  # with any sample
 )
 LARGEST: Final = (
@@ -71,6 +72,7 @@ def statistics(
     *,
     window_s: int,
     cpu_percentile: float,
+    last_day_percentile: float,
     counted: BoolArray | None = None,
 ) -> pa.Table:
     """`USE` of the containers of each workload that runs at `now_s`, by name.
@@ -93,7 +95,13 @@ def statistics(
         if samples is None:
             found = dict.fromkeys(STATISTICS, np.full(len(rows), np.nan))
         else:
-            found = _use(samples[rows], known, window_s=window_s, share=cpu_percentile)
+            found = _use(
+                samples[rows],
+                known,
+                window_s=window_s,
+                share=cpu_percentile,
+                last_day_share=last_day_percentile,
+            )
         columns |= {f"{resource}_{name}": _nullable(found[name]) for name in STATISTICS}
     return merged([pa.table(columns, schema=USE)])
 
@@ -113,7 +121,7 @@ def _nullable(values: FloatArray) -> pa.Array:
 
 
 def _use(
-    samples: Samples, history: History, *, window_s: int, share: float
+    samples: Samples, history: History, *, window_s: int, share: float, last_day_share: float
 ) -> dict[str, FloatArray]:
     """`STATISTICS` [S] of one resource over the window; NaN where nothing was seen."""
     day = DAY_HOURS * history.per_hour
@@ -123,17 +131,31 @@ def _use(
         lacking = day - window.shape[1] % day
         window = np.pad(window, ((0, 0), (lacking, 0)), constant_values=np.nan)
     hours = window.reshape(len(window), -1, history.per_hour)
-    days = window.reshape(len(window), -1, day)
-    daily = np.where(np.isnan(days), -np.inf, days).max(axis=2).astype(np.float64)
-    daily = np.where(np.isinf(daily), np.nan, daily)
     return {
         "typical": percentile(window, share),
-        "last_day": percentile(window[:, -day:], share),
+        "last_day": percentile(window[:, -day:], last_day_share),
         "median": percentile(window, 0.5),
         "highest": percentile(window, 1.0),
-        "usual_peak": percentile(daily.astype(np.float32), 0.5),
+        "repeated_peak": repeated_peak(window.reshape(len(window), -1, day)),
         "hours": (~np.isnan(hours)).any(axis=2).sum(axis=1).astype(np.float64),
     }
+
+
+def repeated_peak(days: Samples) -> FloatArray:
+    """[S] what two days reached or the last two did, of samples [S, D, samples of a day].
+
+    A peak of one day alone, three days ago or more, may never come back; what comes every week is
+    seen twice in two weeks. Where too few days are known to see that, it is the highest peak.
+    """
+    if not days.shape[1]:
+        return np.full(len(days), np.nan)
+    peaks = np.where(np.isnan(days), -np.inf, days).max(axis=2).astype(np.float64)
+    days_known = np.isfinite(peaks).sum(axis=1)
+    ranked = np.sort(peaks, axis=1)
+    twice = ranked[:, -2] if ranked.shape[1] > 1 else ranked[:, -1]
+    lasting = np.maximum(twice, peaks[:, -2:].max(axis=1))
+    found = np.where(days_known < WEEK_AND_A_DAY, ranked[:, -1], lasting)
+    return np.where(days_known > 0, found, np.nan)
 
 
 def percentile(samples: Samples, share: float) -> FloatArray:
