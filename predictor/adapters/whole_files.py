@@ -9,7 +9,7 @@ from pathlib import Path
 from slacktide.errors import BadInput
 
 
-def write_whole(path: Path, content: bytes) -> None:
+def write_whole(path: Path, content: bytes | memoryview) -> None:
     """Replaces the file, or leaves the old one as it was.
 
     Raises:

@@ -246,11 +246,14 @@ def warmed_up(
     history: History,
     until_s: int,
     settings: ForecastSettings = ForecastSettings(),
+    state: ForecastState | None = BEGINNING,
 ) -> ForecastState | None:
-    """The state after learning from a day into the history up to, but not at, `until_s`."""
-    state = BEGINNING
+    """The state after learning up to, but not at, `until_s`.
+
+    From nothing it begins a day into the history; a state goes on from its last step.
+    """
     every = settings.learn_every_s
-    first = max(until_s - settings.keep_s, DAY_S)
+    first = max(until_s - settings.keep_s, DAY_S if state is None else state.at_s + 1)
     steps = max(0, (until_s - first) // every)
     for now_s in range(until_s - steps * every, until_s, every):
         state, _ = advance(state, history, now_s, settings)
