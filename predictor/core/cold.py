@@ -64,9 +64,10 @@ def cold_pods(
             (Rung.GROUP, _by_group(series, taught, rows, history.image, least=GROUP_SERIES)),
             (Rung.SIBLINGS, _by_group(series, taught, rows, history.workload, least=1)),
         ):  # from the last rung to the first: the better evidence has the last word
-            says = np.fmin(found, request[rows])
-            count, rung = np.where(known, says, count), np.where(known, step, rung)
-            others = np.where(known, among, others)
+            below = ~(found >= request[rows])  # or nothing is declared
+            count = np.where(known, np.where(below, found, request[rows]), count)
+            rung = np.where(known, np.where(below, step, Rung.REQUEST), rung)
+            others = np.where(known, np.where(below, among, 0), others)
     used = peak[rows] > count
     return ColdPods(
         name=tuple(_pod(history.series[row]) for row in rows) if history.series else (),
@@ -154,21 +155,24 @@ def _silent(rows: IntArray) -> Says:
 def said_of_cold(pods: ColdPods, node: int) -> str:
     """What a node's cold pods count for, in words: the largest by name."""
     mine = np.flatnonzero(pods.node == node)
-    total = f"{pods.count[mine].sum():.1f}"
+    total, plural = f"{pods.count[mine].sum():.1f}", "s" if len(mine) > 1 else ""
+    these = f"{len(mine)} cold pod{plural} (seen for less than a day) at"
     if (pods.rung[mine] == Rung.REQUEST).all():
-        return f"{len(mine)} cold pods (seen for less than a day) at their request, {total}"
+        return f"{these} {'their' if plural else 'its'} request, {total}"
     largest = mine[np.argsort(-pods.count[mine], kind="stable")]
     named = [_said(pods, int(row)) for row in largest[:NAMED_PODS]]
     if len(mine) > NAMED_PODS:
         named.append(f"{len(mine) - NAMED_PODS} more")
-    return f"{len(mine)} cold pods (seen for less than a day) at {total}: {', '.join(named)}"
+    return f"{these} {total}: {', '.join(named)}"
 
 
 def _said(pods: ColdPods, row: int) -> str:
     others = pods.others[row]
     why = {
         Rung.USED: "what it used already",
-        Rung.SIBLINGS: f"the highest of its {others} siblings and their spread",
+        Rung.SIBLINGS: f"the highest of its {others} siblings and their spread"
+        if others > 1
+        else "the highest of its one sibling and its spread",
         Rung.GROUP: f"the highest of {others} with its image or labels and their spread",
         Rung.NAMESPACE: f"what {NAMESPACE_SHARE:.0%} of {others} in its namespace used of"
         " their request",

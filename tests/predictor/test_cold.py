@@ -99,7 +99,7 @@ MANY = 20
         ),
         pytest.param({"workload": [0, 0, 1], "use": [0.9, 0.8, 1.5]}, 0.9, Rung.USED, 0, id="used"),
         pytest.param(
-            {"workload": [0, 0, 1], "request": [0.5, 0.5, 4.0]}, 0.5, Rung.SIBLINGS, 1, id="capped"
+            {"workload": [0, 0, 1], "request": [0.5, 0.5, 4.0]}, 0.5, Rung.REQUEST, 0, id="capped"
         ),
         pytest.param(
             {"use": [0.9, 0.8, 1.5], "request": [0.5, 0.5, 4.0]}, 0.9, Rung.USED, 0, id="above it"
@@ -195,7 +195,7 @@ def test_never_less_than_used_and_never_more_than_that_or_the_request(data: st.D
         pods.count <= np.fmax(used, np.where(np.isnan(declared), np.inf, declared)) + 1e-6
     ).all()
     if len(pods.count):
-        assert f"{len(pods.count)} cold pods" in said_of_cold(pods, 0)
+        assert f"{len(pods.count)} cold pod" in said_of_cold(pods, 0)
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=200))
