@@ -248,13 +248,16 @@ def warmed_up(
     history: History,
     until_s: int,
     settings: ForecastSettings = ForecastSettings(),
+    state: ForecastState | None = BEGINNING,
     *,
     since_s: int = 0,
 ) -> ForecastState | None:
-    """The state after learning from a day after `since_s` up to, but not at, `until_s`."""
-    state = BEGINNING
+    """The state after learning up to, but not at, `until_s`.
+
+    From nothing it begins a day after `since_s`; a state goes on from its last step.
+    """
     every = settings.learn_every_s
-    first = max(until_s - settings.keep_s, since_s + DAY_S)
+    first = max(until_s - settings.keep_s, since_s + DAY_S if state is None else state.at_s + 1)
     steps = max(0, (until_s - first) // every)
     for now_s in range(until_s - steps * every, until_s, every):
         state, _ = advance(state, history, now_s, settings)
