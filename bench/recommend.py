@@ -57,7 +57,7 @@ def main(trace: Path | None, seed: int, quick: bool) -> None:
     )
     _say("slacktide", ours, seed)
     for name, rule in (("krr", krr()), ("vpa", vpa())):
-        peer = _peers(history, weekly, rule)
+        peer = _peers(history, containers, weekly, rule)
         _say(name, peer, seed)
         _say_matched(name, peer, curves, has_memory=history.memory_bytes is not None)
     for name, changed in _changes(history, containers, daily, usual):
@@ -104,8 +104,7 @@ def _ours(
 def _asked(history: History, containers: Containers, kept: dict[Key, Recommendation]) -> Requests:
     """Each series' request; the declared one where there is no answer."""
     cores, sizes = history.cpu_request_cores.copy(), history.memory_request_bytes.copy()
-    names = (containers.namespace, containers.workload, containers.kind, containers.container)
-    for row, key in enumerate(zip(*names, strict=True)):
+    for row, key in enumerate(_keys(containers)):
         advice = kept.get(key)
         if advice is not None and advice.recommended_cpu_request_cores is not None:
             cores[row] = advice.recommended_cpu_request_cores
@@ -114,11 +113,28 @@ def _asked(history: History, containers: Containers, kept: dict[Key, Recommendat
     return Requests(cores, sizes)
 
 
-def _peers(history: History, times: Sequence[int], rule: Rule) -> Tally:
+def _peers(history: History, containers: Containers, times: Sequence[int], rule: Rule) -> Tally:
+    """The same for a peer's rule; a series of which nothing is known asks what is declared."""
+    number: dict[Key, int] = {}
+    group = np.array([number.setdefault(key, len(number)) for key in _keys(containers)])
     tally = Tally()
     for now_s in times:
-        tally += held_against_week(history, now_s, rule(history.until(now_s - history.interval_s)))
+        asked = rule(_running(history, now_s), group)
+        cores = np.where(np.isnan(asked.cpu_cores), history.cpu_request_cores, asked.cpu_cores)
+        tally += held_against_week(history, now_s, Requests(cores, asked.memory_bytes))
     return tally
+
+
+def _running(history: History, now_s: int) -> History:
+    """What is known before a time, of the pods that run then: the others are nobody's replicas."""
+    known = history.until(now_s - history.interval_s)
+    gone = ~history.resident(now_s)[:, None]
+    memory = known.memory_bytes
+    return replace(
+        known,
+        cpu_cores=np.where(gone, np.float32(np.nan), known.cpu_cores),
+        memory_bytes=None if memory is None else np.where(gone, np.float32(np.nan), memory),
+    )
 
 
 def _say(name: str, tally: Tally, seed: int) -> None:
@@ -193,6 +209,11 @@ def _differ(one: Recommendation, other: Recommendation) -> tuple[bool, bool]:
         one.recommended_cpu_request_cores != other.recommended_cpu_request_cores,
         one.recommended_memory_request_bytes != other.recommended_memory_request_bytes,
     )
+
+
+def _keys(containers: Containers) -> Iterator[Key]:
+    names = (containers.namespace, containers.workload, containers.kind, containers.container)
+    return zip(*names, strict=True)
 
 
 def _key(advice: Recommendation) -> Key:

@@ -5,7 +5,8 @@ the week before it known and a day of the week after it. Slack is request less m
 use above the request as a share of all use, an OOM day one with any sample above the memory
 request. The peers' rules are their published ones, written anew: KRR (robusta-dev/krr, `simple`
 strategy) and VPA (kubernetes/autoscaler, recommender defaults; without its floor of 250 MiB, which
-would only cost it slack). Tallies of several times add up.
+would only cost it slack). Over replicas KRR takes the hungriest, VPA pools their samples. Tallies
+of several times add up.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import numpy as np
 
 from predictor.core.history import History, Samples
 from predictor.core.use import percentile
-from slacktide.messages import BoolArray, FloatArray
+from slacktide.messages import BoolArray, FloatArray, IntArray
 
 DAY_S = 86_400
 WEEK_DAYS = 7
@@ -33,7 +34,8 @@ class Requests:
     memory_bytes: FloatArray  # [S]
 
 
-Rule = Callable[[History], Requests]  # from what is known, and nothing later
+# From what is known and nothing later, and which workload's container [S] each series is of.
+Rule = Callable[[History, IntArray], Requests]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,13 +117,14 @@ def _memory(window: FloatArray, size: FloatArray, day: int) -> Tally:
 def krr(*, cpu_share: float = 0.95, memory_factor: float = 1.15) -> Rule:
     """KRR's simple strategy: CPU percentile and memory maximum of two weeks, times a buffer."""
 
-    def rule(known: History) -> Requests:
-        window = _last(known.cpu_cores, known, days=14)
-        cores = np.maximum(percentile(window, cpu_share), 0.01)
+    def rule(known: History, group: IntArray) -> Requests:
+        cores = percentile(_last(known.cpu_cores, known, days=14), cpu_share)
+        cores = np.maximum(_hungriest(cores, group), 0.01)
         if known.memory_bytes is None:
             return Requests(cores, np.full(len(cores), np.nan))
         highest = percentile(_last(known.memory_bytes, known, days=14), 1.0)
-        return Requests(cores, np.maximum(highest * memory_factor, 100.0 * MIB))
+        size = _hungriest(highest, group) * memory_factor
+        return Requests(cores, np.maximum(size, 100.0 * MIB))
 
     return rule
 
@@ -129,11 +132,11 @@ def krr(*, cpu_share: float = 0.95, memory_factor: float = 1.15) -> Rule:
 def vpa(*, share: float = 0.90, margin: float = 1.15) -> Rule:
     """VPA's target: a decayed percentile of eight days, times a margin; of memory's daily peaks."""
 
-    def rule(known: History) -> Requests:
+    def rule(known: History, group: IntArray) -> Requests:
         day = DAY_S // known.interval_s
         window = _last(known.cpu_cores, known, days=8)
         ages = np.arange(window.shape[1])[::-1] / day
-        cores = np.maximum(margin * decayed_percentile(window, 0.5**ages, share), 0.025)
+        cores = np.maximum(margin * _pooled(window, 0.5**ages, share, group), 0.025)
         if known.memory_bytes is None:
             return Requests(cores, np.full(len(cores), np.nan))
         memory = _last(known.memory_bytes, known, days=8)
@@ -141,9 +144,27 @@ def vpa(*, share: float = 0.90, margin: float = 1.15) -> Rule:
         peaks = np.where(np.isnan(whole), -np.inf, whole).max(axis=2)
         peaks = np.where(np.isinf(peaks), np.nan, peaks)
         ages = np.arange(peaks.shape[1])[::-1].astype(np.float64)
-        return Requests(cores, margin * decayed_percentile(peaks, 0.5**ages, share))
+        return Requests(cores, margin * _pooled(peaks, 0.5**ages, share, group))
 
     return rule
+
+
+def _hungriest(values: FloatArray, group: IntArray) -> FloatArray:
+    """[S] the largest of each series' group."""
+    most = np.full(int(group.max(initial=-1)) + 1, -np.inf)
+    np.fmax.at(most, group, values)
+    found: FloatArray = np.where(np.isinf(most), np.nan, most)[group]
+    return found
+
+
+def _pooled(samples: Samples, weight: FloatArray, share: float, group: IntArray) -> FloatArray:
+    """[S] the decayed percentile of all samples of each series' group together."""
+    found = np.empty(len(samples))
+    for one in np.unique(group):
+        rows = np.flatnonzero(group == one)
+        together = samples[rows].reshape(1, -1)
+        found[rows] = decayed_percentile(together, np.tile(weight, len(rows)), share)
+    return found
 
 
 def decayed_percentile(samples: Samples, weight: FloatArray, share: float) -> FloatArray:

@@ -26,6 +26,7 @@ from simulator.core.right_sizing import (
 
 HOURS = 24
 NOW_S = 14 * DAY_S
+ALONE = np.array([0])
 
 
 def hourly(cpu: Samples, memory_mib: Samples | None = None) -> History:
@@ -95,22 +96,33 @@ def test_krr_takes_two_weeks_and_vpa_mostly_the_last_days() -> None:
     cpu, memory = steady_series(4.0, days=14), steady_series(400.0, days=14)
     cpu[0, 11 * HOURS :], memory[0, 11 * HOURS :] = 1.0, 200.0
     past = hourly(cpu, memory)
-    by_krr, by_vpa = krr()(past), vpa()(past)
+    by_krr, by_vpa = krr()(past, ALONE), vpa()(past, ALONE)
     assert by_krr.cpu_cores == pytest.approx([4.0])
     assert by_krr.memory_bytes / MIB == pytest.approx([460.0])
     assert by_vpa.cpu_cores == pytest.approx([4.6])  # an eighth of the weight is older than 3 days
-    assert vpa(share=0.8)(past).cpu_cores == pytest.approx([1.15])
-    assert vpa(share=0.8)(past).memory_bytes / MIB == pytest.approx([230.0])
+    assert vpa(share=0.8)(past, ALONE).cpu_cores == pytest.approx([1.15])
+    assert vpa(share=0.8)(past, ALONE).memory_bytes / MIB == pytest.approx([230.0])
 
 
 def test_floors_of_the_peers_hold_and_no_memory_is_no_answer() -> None:
     idle = hourly(steady_series(0.0, days=14))
-    assert krr()(idle).cpu_cores == pytest.approx([0.01])
-    assert vpa()(idle).cpu_cores == pytest.approx([0.025])
-    assert np.isnan(krr()(idle).memory_bytes).all()
-    assert np.isnan(vpa()(idle).memory_bytes).all()
+    assert krr()(idle, ALONE).cpu_cores == pytest.approx([0.01])
+    assert vpa()(idle, ALONE).cpu_cores == pytest.approx([0.025])
+    assert np.isnan(krr()(idle, ALONE).memory_bytes).all()
+    assert np.isnan(vpa()(idle, ALONE).memory_bytes).all()
     small = replace(idle, memory_bytes=np.full((1, 14 * HOURS), 1.0, dtype=np.float32))
-    assert krr()(small).memory_bytes == pytest.approx([100 * MIB])
+    assert krr()(small, ALONE).memory_bytes == pytest.approx([100 * MIB])
+
+
+def test_over_replicas_krr_takes_the_hungriest_and_vpa_pools() -> None:
+    used = np.concatenate([steady_series(cores, days=14) for cores in (1.0, 1.0, 4.0, 8.0)])
+    used[3] = np.nan  # of nobody known
+    past, group = hourly(used, 100 * used), np.array([0, 0, 0, 1])
+    by_krr, by_vpa = krr()(past, group), vpa(share=0.6)(past, group)
+    assert by_krr.cpu_cores[:3] == pytest.approx([4.0, 4.0, 4.0])
+    assert by_vpa.cpu_cores[:3] == pytest.approx([1.15, 1.15, 1.15])
+    assert by_vpa.memory_bytes[:3] / MIB == pytest.approx([115.0, 115.0, 115.0])
+    assert np.isnan([by_krr.cpu_cores[3], by_vpa.cpu_cores[3]]).all()
 
 
 @given(
