@@ -23,6 +23,7 @@ from simulator.core.strata import by_day, by_node, strata
 
 WORST = 10
 PEER_COLOURS = 12
+LISTED_AT = 0.01
 
 _HEAD = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8">
@@ -34,17 +35,17 @@ _HEAD = """<!doctype html>
  --ink: light-dark(#1c2530, #e4e9ee); --soft: light-dark(#5d6b79, #9aa7b3);
  --rule: light-dark(#dde3e8, #2c353e); --page: light-dark(#fff, #12181e); --ours: light-dark(#0a6bb8, #58b2ff);
  --level: light-dark(#b3261e, #ff8a80); --band: light-dark(#eef5fb, #18293a) }}
-body {{ margin: 2rem auto; max-width: 68rem; padding: 0 1.25rem; color: var(--ink); background: var(--page) }}
+body {{ margin: 2rem auto; max-width: 74rem; padding: 0 1.25rem; color: var(--ink); background: var(--page) }}
 h1 {{ font-size: 1.7rem; margin: 0 0 .3rem }} h2 {{ font-size: 1.2rem; margin: 2.4rem 0 .4rem }} h3 {{ font-size: 1rem; margin: 1.2rem 0 0 }}
 p {{ margin: .4rem 0; max-width: 48rem }} .about {{ color: var(--soft) }} .lead-in {{ font-size: 1.1rem }}
-.scroll {{ overflow-x: auto }} table {{ border-collapse: collapse; margin: .5rem 0 }} caption {{ text-align: left; font-weight: 600; padding: .6rem 0 .2rem }}
-th, td {{ padding: .2rem .8rem .2rem 0; text-align: left; white-space: nowrap }} th {{ border-bottom: 1px solid var(--rule); color: var(--soft); font-weight: 500 }}
+.scroll {{ overflow-x: auto }} table {{ border-collapse: collapse; margin: .5rem 0; font-size: .87rem }} td small {{ color: var(--soft) }} caption {{ text-align: left; font-weight: 600; padding: .6rem 0 .2rem }}
+th, td {{ padding: .2rem .5rem; text-align: left; white-space: nowrap }} th {{ border-bottom: 1px solid var(--rule); color: var(--soft); font-weight: 500 }}
 td.n, th.n {{ text-align: right; font-variant-numeric: tabular-nums }} tr.ours td {{ font-weight: 600; background: var(--band) }} tr.cannot td {{ color: var(--soft) }}
-svg {{ width: 100%; height: auto; font: 12px system-ui, sans-serif; overflow: visible }} svg text {{ fill: var(--ink) }}
+dt {{ font-weight: 600 }} dd {{ margin: 0 0 .4rem 1.5rem; max-width: 46rem }} svg {{ width: 100%; max-width: 68rem; height: auto; font: 12px system-ui, sans-serif; overflow: visible }} svg text {{ fill: var(--ink) }}
 svg .grid {{ stroke: var(--rule) }} svg .tick, svg .label {{ fill: var(--soft) }} svg .middle {{ text-anchor: middle }} svg .end, svg .row {{ text-anchor: end }}
-svg .level {{ stroke: var(--level); stroke-dasharray: 5 4 }} svg .note {{ fill: var(--level) }}
+svg .level {{ stroke: var(--level); stroke-dasharray: 5 4 }} svg .note {{ fill: var(--level) }} svg .halo {{ paint-order: stroke; stroke: var(--page); stroke-width: 4px }}
 svg .line polyline {{ fill: none; stroke: var(--c); stroke-width: 1.6 }} svg .line .spot {{ fill: var(--c); opacity: 0 }} svg .line .mark {{ fill: var(--page); stroke: var(--c); stroke-width: 2.2 }}
-svg .line .name {{ fill: var(--c) }} svg .line .lead {{ stroke: var(--c); opacity: .35; fill: none }} svg .line:hover .spot {{ opacity: 1 }} svg .line:hover polyline {{ stroke-width: 3.5 }} svg .line:hover .name {{ font-weight: 700 }}
+svg .line .name {{ fill: var(--c) }} svg .line:hover .spot {{ opacity: 1 }} svg .line:hover polyline {{ stroke-width: 3.5 }} svg .line:hover .name {{ font-weight: 700 }}
 svg .ours {{ --c: var(--ours) }} svg .line.ours polyline {{ stroke-width: 3.2 }} svg .line.ours .name {{ font-weight: 700 }} svg .line.ours .mark {{ fill: var(--c) }}
 svg .bar rect, svg .column {{ fill: var(--ours); opacity: .8 }} svg .bar .value {{ fill: var(--soft) }}
 svg .c0 {{ --c: light-dark(#b5541c, #f29b66) }} svg .c1 {{ --c: light-dark(#2f7d4f, #6cc592) }} svg .c2 {{ --c: light-dark(#7a4fb0, #b99aea) }} svg .c3 {{ --c: light-dark(#8a6d00, #d8b94a) }}
@@ -55,18 +56,29 @@ svg .c8 {{ --c: light-dark(#55771a, #a6c763) }} svg .c9 {{ --c: light-dark(#4d5f
 
 _DEFINITIONS = """<h2>Definitions</h2>
 <dl>
-<dt><b>window</b></dt><dd>one node at one time; what is kept is held against the highest sum of use, within
+<dt>window</dt><dd>one node at one time; what is kept is held against the highest sum of use, within
 the horizon, of the pods that run there at that time. Pods that come later are not foreseen.</dd>
-<dt><b>violation</b></dt><dd>the share of windows in which more came than was kept.</dd>
-<dt><b>savings</b></dt><dd>1 - kept / capacity, over all nodes and times: what could be sold.</dd>
-<dt><b>of the oracle</b></dt><dd>savings / the savings of one who knows what comes.</dd>
-<dt><b>worst node</b></dt><dd>the violation of the node that was exceeded most often.</dd>
-<dt><b>ours saves</b></dt><dd>slacktide's savings less this policy's, in points of the capacity.</dd>
-<dt><b>as set</b></dt><dd>each policy at the value its authors publish, ours at the risk it promises. Each
+<dt>violation</dt><dd>the share of windows in which more came than was kept.</dd>
+<dt>savings</dt><dd>1 - kept / capacity, over all nodes and times: what could be sold.</dd>
+<dt>of the oracle</dt><dd>savings / the savings of one who knows what comes.</dd>
+<dt>ours saves</dt><dd>slacktide's savings less this policy's, in points of the capacity.</dd>
+<dt>worst node</dt><dd>the violation of the node that was exceeded most often.</dd>
+<dt>as set</dt><dd>each policy at the value its authors publish, ours at the risk it promises. Each
 forecast saw only what was known at its time.</dd>
-<dt><b>at a violation</b></dt><dd>each policy at the value that, known only afterwards, saves most and violates
-no more than that; ours moved by a share of the node. Nobody has this in practice.</dd>
+<dt>at a violation</dt><dd>each policy at the value that, known only afterwards, saves most and
+violates no more than that; ours moved by a share of the node. Nobody has this in practice.</dd>
 </dl>
+"""
+
+
+_FOOT = """<p class=about>Intervals in brackets are 95 %, from {draws:,} draws of whole node-days
+with replacement, seed {seed}; every policy is scored on the same draws.</p>
+</body></html>
+"""
+
+_OVER_TIME = """<h2>Violations over time</h2>
+<p>Share of the windows that begin on each day in which slacktide kept too little. Bursts come
+together, so a bad day has many.</p>
 """
 
 
@@ -96,9 +108,7 @@ def backtest_page(page: Page) -> str:
             *(_table(list(rows), at) for at, rows in groupby(page.found, lambda r: r.matched)),
             *(_of_ours(ours, page) if ours is not None and ours.kept is not None else ()),
             _DEFINITIONS,
-            f"<p class=about>Intervals in brackets are 95 %, from {RESAMPLES:,} draws of whole"
-            f" node-days with replacement, seed {page.seed}; every policy is scored on the same"
-            " draws.</p>\n</body></html>\n",
+            _FOOT.format(draws=RESAMPLES, seed=page.seed),
         ]
     )
 
@@ -129,7 +139,7 @@ def _frontier(page: Page) -> str:
             style="ours" if is_ours(name) else f"c{at % PEER_COLOURS}",
             mark=_mark(as_set.get(name.partition(":")[0])),
         )
-        for at, (name, points) in enumerate(_ours_last(curves))
+        for at, (name, points) in enumerate(_best_first(curves))
     ]
     if not lines:
         return ""
@@ -150,9 +160,14 @@ def _mark(at: tuple[float, float] | None) -> tuple[float, float] | None:
     return None if at is None else (max(at[0], 0.001), at[1])
 
 
-def _ours_last(curves: dict[str, list[Point]]) -> list[tuple[str, list[Point]]]:
-    """Ours is drawn over the others."""
-    return sorted(curves.items(), key=lambda named: is_ours(named[0]))
+def _best_first(curves: dict[str, list[Point]]) -> list[tuple[str, list[Point]]]:
+    """Ours, then by what is saved at 1 %; those that cannot come last."""
+
+    def order(named: tuple[str, list[Point]]) -> tuple[bool, float]:
+        saved = [point.savings for point in named[1] if point.violation <= LISTED_AT]
+        return not is_ours(named[0]), -max(saved, default=0.0)
+
+    return sorted(curves.items(), key=order)
 
 
 def _table(rows: Sequence[Result], matched: float | None) -> str:
@@ -162,7 +177,7 @@ def _table(rows: Sequence[Result], matched: float | None) -> str:
     head = "".join(f"<th{_kind(at)}>{escape(name)}</th>" for at, name in enumerate(HEADINGS))
     body = "".join(
         f"<tr{_row_kind(result)}>"
-        + "".join(f"<td{_kind(at)}>{escape(cell)}</td>" for at, cell in enumerate(row))
+        + "".join(f"<td{_kind(at)}>{_cell(cell)}</td>" for at, cell in enumerate(row))
         + "</tr>\n"
         for result, row in zip(rows, cells(rows), strict=True)
     )
@@ -170,6 +185,12 @@ def _table(rows: Sequence[Result], matched: float | None) -> str:
         f'<div class="scroll"><table><caption>{title}</caption>\n'
         f"<thead><tr>{head}</tr></thead>\n<tbody>{body}</tbody></table></div>\n"
     )
+
+
+def _cell(text: str) -> str:
+    """The interval smaller than what it is about."""
+    number, bracket, interval = escape(text).partition(" [")
+    return f"{number} <small>[{interval}</small>" if bracket else number
 
 
 def _kind(at: int) -> str:
@@ -189,8 +210,7 @@ def _of_ours(ours: Result, page: Page) -> list[str]:
     days, broken = by_day(kept, trial)
     promised, name = page.promised, f"promised, {percent(page.promised)}"
     parts = [
-        "<h2>Violations over time</h2>\n<p>Share of the windows that begin on each day in which"
-        " slacktide kept too little. Bursts come together, so a bad day has many.</p>\n",
+        _OVER_TIME,
         columns(
             list(zip(days.tolist(), broken.tolist(), strict=True)),
             level=promised,

@@ -13,6 +13,7 @@ from html import escape
 
 WIDTH, HEIGHT = 900, 430
 LEFT, RIGHT, TOP, BOTTOM = 62, 200, 16, 48
+RADIUS = {"spot": 3, "mark": 5.5}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,74 +47,39 @@ class Line:
 def line_chart(
     lines: Sequence[Line], x: Axis, y: Axis, *, levels: Sequence[tuple[float, str]] = ()
 ) -> str:
-    """Lines with their names at the right, horizontal `levels` across."""
+    """Lines with a list of their names at the right, first at the top; `levels` go across."""
     drawn = [_frame(x, y)]
     for value, name in levels:
         at = _y(y, value)
         drawn.append(
-            f'<line class="level" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{at}" y2="{at}"/>'
-            f'<text class="note" x="{WIDTH - RIGHT + 8}" y="{at + 4}">{escape(name)}</text>'
+            f'<line class="level" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{at:.1f}" y2="{at:.1f}"/>'
+            f'<text class="note" x="{LEFT + 8}" y="{at - 6:.1f}">{escape(name)}</text>'
         )
-    taken = [_y(y, value) + 4 for value, _ in levels]
-    for line, at in zip(lines, _apart([_end(line, y) for line in lines], taken), strict=True):
-        drawn.append(_line(line, x, y, at))
+    # The first of the list is drawn last, over the others.
+    drawn += [_line(line, x, y, row) for row, line in reversed(list(enumerate(lines)))]
     return _svg("".join(drawn), HEIGHT)
 
 
-def _line(line: Line, x: Axis, y: Axis, name_at: float) -> str:
-    spots = [(_x(x, a), _y(y, b)) for a, b in line.points]
+def _line(line: Line, x: Axis, y: Axis, row: int) -> str:
     parts = []
-    if len(spots) > 1:
-        path = " ".join(f"{a:.1f},{b:.1f}" for a, b in spots)
+    if len(line.points) > 1:
+        path = " ".join(f"{_x(x, a):.1f},{_y(y, b):.1f}" for a, b in line.points)
         parts.append(f'<polyline points="{path}"/>')
-    for (a, b), (at, value) in zip(spots, line.points, strict=True):
-        told = f"{line.name}: {100 * at:.3g} % exceeded, {100 * value:.1f} % saved"
-        parts.append(
-            f'<circle class="spot" cx="{a:.1f}" cy="{b:.1f}" r="2.5"><title>{escape(told)}</title>'
-            "</circle>"
-        )
+    parts += [_spot("spot", line.name, point, x, y) for point in line.points]
     if line.mark is not None:
-        at, value = line.mark
-        told = f"{line.name} as set: {100 * at:.3g} % exceeded, {100 * value:.1f} % saved"
-        parts.append(
-            f'<circle class="mark" cx="{_x(x, at):.1f}" cy="{_y(y, value):.1f}" r="5.5">'
-            f"<title>{escape(told)}</title></circle>"
-        )
-    end_x, end_y = (
-        max(spots) if spots else (_x(x, line.mark[0]), _y(y, line.mark[1])) if line.mark else (0, 0)
-    )
+        parts.append(_spot("mark", f"{line.name} as set", line.mark, x, y))
+    left, height = WIDTH - RIGHT + 24, TOP + 12 + 22 * row
     parts.append(
-        f'<path class="lead" d="M{end_x:.1f},{end_y:.1f} L{WIDTH - RIGHT + 14},{name_at - 4:.1f}"/>'
-        f'<text class="name" x="{WIDTH - RIGHT + 18}" y="{name_at:.1f}">{escape(line.name)}</text>'
+        f'<polyline points="{left},{height - 4} {left + 22},{height - 4}"/>'
+        f'<text class="name" x="{left + 30}" y="{height}">{escape(line.name)}</text>'
     )
     return f'<g class="line {line.style}">{"".join(parts)}</g>\n'
 
 
-def _end(line: Line, y: Axis) -> float:
-    """The height at which the line's right end lies."""
-    if line.points:
-        return _y(y, max(line.points)[1]) + 4
-    return _y(y, line.mark[1]) + 4 if line.mark else float(HEIGHT - BOTTOM)
-
-
-def _apart(wanted: Sequence[float], taken: Sequence[float], gap: float = 17.0) -> list[float]:
-    """Heights near the wanted ones, no two closer than the gap, and within the chart."""
-    order = sorted(range(len(wanted)), key=lambda at: wanted[at])
-    placed = [0.0] * len(wanted)
-    low = float(TOP)
-    for at in order:
-        height = max(wanted[at], low)
-        while any(abs(height - other) < gap for other in taken):
-            height += 1.0
-        placed[at], low = height, height + gap
-    over = max(placed, default=0.0) - (HEIGHT - 8)
-    for at in reversed(order):
-        if over <= 0:
-            break
-        placed[at] -= over
-        before = order[order.index(at) - 1] if order.index(at) else None
-        over = placed[before] + gap - placed[at] if before is not None else 0.0
-    return placed
+def _spot(kind: str, name: str, at: tuple[float, float], x: Axis, y: Axis) -> str:
+    told = f"{name}: {100 * at[0]:.3g} % exceeded, {100 * at[1]:.1f} % saved"
+    place = f'cx="{_x(x, at[0]):.1f}" cy="{_y(y, at[1]):.1f}" r="{RADIUS[kind]}"'
+    return f'<circle class="{kind}" {place}><title>{escape(told)}</title></circle>'
 
 
 def bars(
@@ -125,21 +91,20 @@ def bars(
     most = max([level * 1.6, *(value for _, value, _ in values)]) or 1.0
     wide = WIDTH - left - right
     height = top + row * len(values) + 10
-    drawn = []
+    at_x = left + wide * level / most
+    drawn = [
+        f'<line class="level" x1="{at_x:.1f}" x2="{at_x:.1f}" y1="{top - 6}" y2="{height - 6}"/>',
+        f'<text class="note middle" x="{at_x:.1f}" y="{top - 10}">{escape(level_name)}</text>',
+    ]
     for at, (name, value, told) in enumerate(values):
         y, long = top + at * row, wide * value / most
         drawn.append(
             f'<g class="bar {style}"><title>{escape(told)}</title>'
-            f'<text class="row" x="{left - 10}" y="{y + 13}">{escape(name)}</text>'
+            f'<text class="row halo" x="{left - 10}" y="{y + 13}">{escape(name)}</text>'
             f'<rect x="{left}" y="{y + 2}" width="{max(long, 1):.1f}" height="{row - 6}"/>'
-            f'<text class="value" x="{left + long + 6:.1f}" y="{y + 13}">{_percent(value)}</text>'
-            "</g>\n"
+            f'<text class="value halo" x="{left + long + 6:.1f}" y="{y + 13}">'
+            f"{_percent(value)}</text></g>\n"
         )
-    at_x = left + wide * level / most
-    drawn.append(
-        f'<line class="level" x1="{at_x:.1f}" x2="{at_x:.1f}" y1="{top - 6}" y2="{height - 6}"/>'
-        f'<text class="note middle" x="{at_x:.1f}" y="{top - 10}">{escape(level_name)}</text>'
-    )
     return _svg("".join(drawn), height)
 
 
@@ -181,9 +146,10 @@ def _share_ticks(high: float) -> list[float]:
 def _frame(x: Axis, y: Axis) -> str:
     floor, right = HEIGHT - BOTTOM, WIDTH - RIGHT
     marks = [
-        f'<line class="grid" x1="{_x(x, tick):.1f}" x2="{_x(x, tick):.1f}" y1="{TOP}" y2="{floor}"/>'
-        f'<text class="tick middle" x="{_x(x, tick):.1f}" y="{floor + 16}">{_tick(x, tick)}</text>'
+        f'<line class="grid" x1="{at:.1f}" x2="{at:.1f}" y1="{TOP}" y2="{floor}"/>'
+        f'<text class="tick middle" x="{at:.1f}" y="{floor + 16}">{_tick(x, tick)}</text>'
         for tick in x.ticks
+        for at in (_x(x, tick),)
     ]
     marks += [
         f'<line class="grid" x1="{LEFT}" x2="{right}" y1="{_y(y, tick):.1f}" '

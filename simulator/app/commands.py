@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from simulator.app.backtest_command import backtest
+from simulator.app.whatif_command import whatif
 from simulator.core.generate import builtin_sample
 from slacktide.trace import write_jobs, write_trace
 
@@ -32,4 +33,4 @@ def generate_command(folder: Path, seed: int) -> None:
     )
 
 
-commands = [backtest, generate_command]
+commands = [backtest, whatif, generate_command]

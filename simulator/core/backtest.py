@@ -82,6 +82,14 @@ class Trial:
     came: FloatArray  # [N, T] the oracle's peaks
     capacity: FloatArray  # [N]
 
+    def exceeded(self, kept: FloatArray) -> BoolArray:
+        """[N, T] where more came than was kept."""
+        return exceeded(kept, self.came, self.capacity)
+
+    def score(self, policy: str, kept: FloatArray) -> Score:
+        """How a policy did that kept [N, T]."""
+        return score(policy, kept, self.came, self.capacity)
+
 
 def trial_of(history: History, times_s: list[int], *, horizon_s: int, memory: bool) -> Trial:
     """What really came at each time, and the nodes that it came to."""
@@ -95,24 +103,25 @@ def trial_of(history: History, times_s: list[int], *, horizon_s: int, memory: bo
     )
 
 
-def exceeded(kept: FloatArray, trial: Trial) -> BoolArray:
+def exceeded(kept: FloatArray, came: FloatArray, capacity: FloatArray) -> BoolArray:
     """[N, T] where more came than was kept; where nothing was answered, nothing was exceeded."""
     # A relative slack of 1e-6: samples are 32-bit.
-    short: BoolArray = np.minimum(kept, trial.capacity[:, None]) < trial.came * (1 - 1e-6)
+    short: BoolArray = np.minimum(kept, capacity[:, None]) < came * (1 - 1e-6)
     return short
 
 
-def score(policy: str, kept: FloatArray, trial: Trial) -> Score:
-    """Scores what was kept against what came.
+def score(policy: str, kept: FloatArray, came: FloatArray, capacity: FloatArray) -> Score:
+    """Scores kept against came.
 
     Args:
         policy: the name to put on it.
         kept: [N, T]; NaN where the policy gave no answer, which saves nothing and is not scored.
-        trial: what came, to which nodes.
+        came: [N, T] the oracle's peaks.
+        capacity: [N].
     """
-    came, capacity = trial.came, trial.capacity[:, None]
+    short, capacity = exceeded(kept, came, capacity), capacity[:, None]
     kept = np.minimum(kept, capacity)
-    answered, short = ~np.isnan(kept), exceeded(kept, trial)
+    answered = ~np.isnan(kept)
     severity = np.where(short, (came - kept) / np.maximum(came, 1e-9), 0.0)
     total = capacity.sum() * kept.shape[1]
     savings = 1 - np.where(answered, kept, capacity).sum() / total

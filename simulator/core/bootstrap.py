@@ -13,7 +13,7 @@ from typing import Final
 
 import numpy as np
 
-from simulator.core.backtest import Trial, exceeded
+from simulator.core.backtest import Trial
 from simulator.core.policies.of_nodes import DAY_S
 from slacktide.messages import FloatArray
 
@@ -89,7 +89,7 @@ def _blocks(kept: Sequence[FloatArray], trial: Trial) -> FloatArray:
     capacity = np.broadcast_to(trial.capacity[:, None], trial.came.shape)
     bounded = [np.minimum(each, capacity) for each in kept]
     columns = [
-        *(exceeded(each, trial) for each in bounded),
+        *(trial.exceeded(each) for each in bounded),
         *(~np.isnan(each) for each in bounded),
         *(np.nan_to_num(capacity - each) for each in bounded),
         capacity - np.minimum(trial.came, capacity),

@@ -12,7 +12,7 @@ from typing import Final, Protocol, TypeVar
 
 import numpy as np
 
-from simulator.core.backtest import Trial, at_horizon, exceeded, predictions
+from simulator.core.backtest import Trial, at_horizon, predictions
 from simulator.core.policies.catalogue import PEERS
 from simulator.core.policies.interface import SupplyPolicy
 from simulator.core.policies.rules import Known, Looked
@@ -84,7 +84,7 @@ def kept_of(
 
 def violation(kept: FloatArray, trial: Trial) -> float:
     """The share of answered (node, time) that was exceeded."""
-    return float(exceeded(kept, trial).sum() / max(1, (~np.isnan(kept)).sum()))
+    return float(trial.exceeded(kept).sum() / max(1, (~np.isnan(kept)).sum()))
 
 
 def matched(family: Family, trial: Trial, target: float) -> float | None:

@@ -9,7 +9,7 @@ from simulator.core.bootstrap import Interval
 from simulator.core.results import Result, as_rows
 
 HEADINGS: Final = (
-    "policy", "set to", "violation", "savings", "of the oracle", "ours saves", "worst node",
+    "policy", "set to", "violation", "savings", "of the oracle", "ours saves, points", "worst node",
 )  # fmt: skip
 WORDS: Final = 2  # headings of text; the others are of numbers
 
@@ -28,7 +28,7 @@ def _numbers(result: Result, more: float | None) -> list[str]:
     score, sure = result.score, result.sure
     points = "-"
     if more and sure.ours_more is not None:
-        points = f"{100 * more:+.1f} points [{ends(sure.ours_more)}]"
+        points = f"{100 * more:+.1f} [{ends(sure.ours_more)}]"
     low, high = sure.of_oracle.low, sure.of_oracle.high
     return [
         sure_percent(score.violation, sure.violation),

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from simulator.core.backtest import Score, Trial, score
-from simulator.core.bootstrap import SEED, Interval, Sureness, sureness
+from simulator.core.backtest import Score, Trial
+from simulator.core.bootstrap import SEED, Sureness, sureness
 from simulator.core.families import Family, matched, violation
 from simulator.core.policies.catalogue import OURS, PEERS, parsed
 from slacktide.messages import FloatArray
@@ -16,6 +16,15 @@ from slacktide.messages import FloatArray
 CURVE: Final = (
     0.5, 0.3, 0.2, 0.14, 0.1, 0.07, 0.05, 0.035, 0.025, 0.02, 0.015, 0.0125, 0.01,
     0.0075, 0.005, 0.0035, 0.0025, 0.0015, 0.001,
+)  # fmt: skip
+
+
+NUMBERS: Final = (
+    "violation", "violation_low", "violation_high", "severity",
+    "savings", "savings_low", "savings_high",
+    "of_oracle", "of_oracle_low", "of_oracle_high",
+    "ours_saves_more", "ours_saves_more_low", "ours_saves_more_high",
+    "worst_node", "scored",
 )  # fmt: skip
 
 
@@ -84,7 +93,7 @@ def results(
             row.name,
             row.matched,
             row.setting,
-            score(row.name, row.kept, trial),
+            trial.score(row.name, row.kept),
             next(beside),
             row.kept,
         )
@@ -122,30 +131,28 @@ def curve(family: Family, trial: Trial) -> list[Point]:
     for target in CURVE:
         knob = matched(family, trial, target)
         if knob is not None:
-            found = score(family.name, family.keep(knob), trial)
+            found = trial.score(family.name, family.keep(knob))
             points.append(Point(found.violation, found.savings))
     return points
 
 
-def as_row(result: Result) -> dict[str, Any]:
-    """The result in plain columns; what is not known is None."""
+def _as_row(result: Result) -> dict[str, Any]:
     found, sure = result.score, result.sure
-    return {
-        "policy": result.policy,
-        "matched": result.matched,
-        "setting": result.setting,
-        "violation": found and found.violation,
-        **_ends("violation", sure and sure.violation),
-        "severity": found and found.severity,
-        "savings": found and found.savings,
-        **_ends("savings", sure and sure.savings),
-        "of_oracle": found and found.of_oracle,
-        **_ends("of_oracle", sure and sure.of_oracle),
-        "ours_saves_more": None,
-        **_ends("ours_saves_more", sure and sure.ours_more),
-        "worst_node": found and found.worst_node,
-        "scored": found and found.scored,
-    }
+    if found is None or sure is None:
+        return _names(result) | dict.fromkeys(NUMBERS)
+    more = sure.ours_more
+    numbers = (
+        *(found.violation, sure.violation.low, sure.violation.high, found.severity),
+        *(found.savings, sure.savings.low, sure.savings.high),
+        *(found.of_oracle, sure.of_oracle.low, sure.of_oracle.high),
+        *(None, None if more is None else more.low, None if more is None else more.high),
+        *(found.worst_node, found.scored),
+    )
+    return _names(result) | dict(zip(NUMBERS, numbers, strict=True))
+
+
+def _names(result: Result) -> dict[str, Any]:
+    return {"policy": result.policy, "matched": result.matched, "setting": result.setting}
 
 
 def as_rows(found: Sequence[Result]) -> list[dict[str, Any]]:
@@ -155,16 +162,9 @@ def as_rows(found: Sequence[Result]) -> list[dict[str, Any]]:
         for result in reversed(found)
         if is_ours(result.policy) and result.score is not None
     }
-    rows = [as_row(result) for result in found]
+    rows = [_as_row(result) for result in found]
     for row in rows:
         best = ours.get(row["matched"])
         if best is not None and row["savings"] is not None:
             row["ours_saves_more"] = best - row["savings"]
     return rows
-
-
-def _ends(name: str, interval: Interval | None) -> dict[str, float | None]:
-    return {
-        f"{name}_low": interval and interval.low,
-        f"{name}_high": interval and interval.high,
-    }

@@ -1,4 +1,4 @@
-"""Whether a promise is kept everywhere, or only on average: violation by hour, size, age and week."""
+"""Whether a promise is kept everywhere or only on average: by hour, size, age and week."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from predictor.core.history import HOUR_S
-from simulator.core.backtest import Trial, exceeded
+from simulator.core.backtest import Trial
 from simulator.core.policies.of_nodes import DAY_S
 from slacktide.messages import BoolArray, FloatArray, IntArray
 
@@ -30,7 +30,7 @@ class Stratum:
 
 def strata(kept: FloatArray, trial: Trial) -> list[Stratum]:
     """The violation of [N, T] kept in every part that has windows at all."""
-    short, answered = exceeded(kept, trial), ~np.isnan(kept)
+    short, answered = trial.exceeded(kept), ~np.isnan(kept)
     return [
         Stratum(by, name, int(part.sum()), float(short[part].mean()))
         for by, name, whole in _parts(trial)
@@ -84,7 +84,7 @@ def ages_days(trial: Trial) -> FloatArray:
 
 def by_day(kept: FloatArray, trial: Trial) -> tuple[IntArray, FloatArray]:
     """[D] the days of the trial, and the share of each day's windows that was exceeded."""
-    short, answered = exceeded(kept, trial), ~np.isnan(kept)
+    short, answered = trial.exceeded(kept), ~np.isnan(kept)
     days, of_day = np.unique(np.asarray(trial.times_s) // DAY_S, return_inverse=True)
     broken = np.bincount(of_day, short.sum(axis=0), len(days))
     windows = np.bincount(of_day, answered.sum(axis=0), len(days))
@@ -94,5 +94,5 @@ def by_day(kept: FloatArray, trial: Trial) -> tuple[IntArray, FloatArray]:
 def by_node(kept: FloatArray, trial: Trial) -> FloatArray:
     """[N] the share of each node's windows that was exceeded."""
     answered = (~np.isnan(kept)).sum(axis=1)
-    shares: FloatArray = exceeded(kept, trial).sum(axis=1) / np.maximum(answered, 1)
+    shares: FloatArray = trial.exceeded(kept).sum(axis=1) / np.maximum(answered, 1)
     return shares

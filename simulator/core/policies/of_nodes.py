@@ -13,7 +13,7 @@ import numpy as np
 
 from predictor.core.history import HOUR_S
 from simulator.core.policies.rules import Known, Looked, alike
-from slacktide.messages import FloatArray, IntArray
+from slacktide.messages import BoolArray, FloatArray, IntArray
 
 DAY_S: Final = 86_400
 HOURS: Final = 24
@@ -231,9 +231,9 @@ class KoordinatorUsage:
         return knob * capacity + used
 
 
-def _degraded(known: Known, degrade_s: int) -> FloatArray:
-    """[N] 1 where a node with pods was not heard of for so long."""
-    heard = ~np.isnan(known.window(degrade_s)).all(axis=1)
-    pods = known.over_nodes(np.ones(len(heard)))
-    reporting = known.over_nodes(heard.astype(np.float64))
-    return ((pods > 0) & (reporting == 0)).astype(np.float64)
+def _degraded(known: Known, degrade_s: int) -> BoolArray:
+    """[N] where a node with pods was not heard of for so long."""
+    heard = np.any(~np.isnan(known.window(degrade_s)), axis=1).astype(np.float64)
+    pods, reporting = known.over_nodes(np.ones_like(heard)), known.over_nodes(heard)
+    silent: BoolArray = (pods > 0) & (reporting == 0)
+    return silent

@@ -56,7 +56,7 @@ class Known:
     @property
     def columns(self) -> int:
         """How many columns of samples are known."""
-        return min(self.history.column(self.now_s) + 1, self.samples.shape[1])
+        return min(self.history.column(self.now_s) + 1, int(self.samples.shape[1]))
 
     def cut(self, first: int, last: int) -> Samples:
         """[S, last - first] those columns."""
