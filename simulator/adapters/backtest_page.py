@@ -147,6 +147,7 @@ def _frontier(page: Page) -> str:
         lines,
         Axis(0.001, 0.5, (0.001, 0.003, 0.01, 0.03, 0.1, 0.3), "violation (log)", log=True),
         Axis(0.0, 1.0, (0, 0.2, 0.4, 0.6, 0.8, 1.0), "savings"),
+        alt="Savings of every policy over its violation; the tables below hold the numbers",
         levels=[] if best is None else [(best.savings, "oracle")],
     )
     return (
@@ -216,6 +217,7 @@ def _of_ours(ours: Result, page: Page) -> list[str]:
             level=promised,
             level_name=name,
             label="day of the trace",
+            alt="Share of windows exceeded on each day",
         ),
         "<h2>Where the promise held</h2>\n",
     ]
@@ -224,13 +226,14 @@ def _of_ours(ours: Result, page: Page) -> list[str]:
             (s.name, s.violation, f"{s.name}: {percent(s.violation)} of {s.windows:,} windows")
             for s in group
         ]
-        parts.append(f"<h3>By {escape(by)}</h3>\n{bars(values, level=promised, level_name=name)}")
+        drawn = bars(values, level=promised, level_name=name, alt=f"Share exceeded by {by}")
+        parts.append(f"<h3>By {escape(by)}</h3>\n{drawn}")
     shares = by_node(kept, trial)
     worst = np.argsort(-shares, kind="stable")[:WORST].tolist()
     nodes = [
         (trial.history.nodes[at], float(shares[at]), f"{percent(float(shares[at]))} exceeded")
         for at in worst
     ]
-    drawn = bars(nodes, level=promised, level_name=name)
+    drawn = bars(nodes, level=promised, level_name=name, alt="Share exceeded of the worst nodes")
     parts.append(f"<h3>The nodes exceeded most often</h3>\n{drawn}")
     return parts

@@ -45,9 +45,17 @@ class Line:
 
 
 def line_chart(
-    lines: Sequence[Line], x: Axis, y: Axis, *, levels: Sequence[tuple[float, str]] = ()
+    lines: Sequence[Line],
+    x: Axis,
+    y: Axis,
+    *,
+    alt: str,
+    levels: Sequence[tuple[float, str]] = (),
 ) -> str:
-    """Lines with a list of their names at the right, first at the top; `levels` go across."""
+    """Lines with a list of their names at the right, first at the top; `levels` go across.
+
+    `alt` says what it shows to who cannot see it.
+    """
     drawn = [_frame(x, y)]
     for value, name in levels:
         at = _y(y, value)
@@ -57,7 +65,7 @@ def line_chart(
         )
     # The first of the list is drawn last, over the others.
     drawn += [_line(line, x, y, row) for row, line in reversed(list(enumerate(lines)))]
-    return _svg("".join(drawn), HEIGHT)
+    return _svg("".join(drawn), HEIGHT, alt)
 
 
 def _line(line: Line, x: Axis, y: Axis, row: int) -> str:
@@ -83,7 +91,7 @@ def _spot(kind: str, name: str, at: tuple[float, float], x: Axis, y: Axis) -> st
 
 
 def bars(
-    values: Sequence[tuple[str, float, str]], *, level: float, level_name: str, style: str = "ours"
+    values: Sequence[tuple[str, float, str]], *, level: float, level_name: str, alt: str
 ) -> str:
     """Horizontal bars of (name, share, what the pointer tells), and a line at the level."""
     left, right, row = 210, 90, 22
@@ -99,17 +107,17 @@ def bars(
     for at, (name, value, told) in enumerate(values):
         y, long = top + at * row, wide * value / most
         drawn.append(
-            f'<g class="bar {style}"><title>{escape(told)}</title>'
+            f'<g class="bar"><title>{escape(told)}</title>'
             f'<text class="row halo" x="{left - 10}" y="{y + 13}">{escape(name)}</text>'
             f'<rect x="{left}" y="{y + 2}" width="{max(long, 1):.1f}" height="{row - 6}"/>'
             f'<text class="value halo" x="{left + long + 6:.1f}" y="{y + 13}">'
             f"{_percent(value)}</text></g>\n"
         )
-    return _svg("".join(drawn), height)
+    return _svg("".join(drawn), height, alt)
 
 
 def columns(
-    values: Sequence[tuple[int, float]], *, level: float, level_name: str, label: str
+    values: Sequence[tuple[int, float]], *, level: float, level_name: str, label: str, alt: str
 ) -> str:
     """A column for each day, and a line at the level."""
     high = max([level * 2, *(value for _, value in values)])
@@ -130,7 +138,7 @@ def columns(
         f'<line class="level" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{at:.1f}" y2="{at:.1f}"/>'
         f'<text class="note" x="{WIDTH - RIGHT + 8}" y="{at + 4:.1f}">{escape(level_name)}</text>'
     )
-    return _svg("".join(drawn), HEIGHT)
+    return _svg("".join(drawn), HEIGHT, alt)
 
 
 def _round_ticks(low: int, high: int) -> list[float]:
@@ -182,8 +190,9 @@ def _y(axis: Axis, value: float) -> float:
     return TOP + (HEIGHT - TOP - BOTTOM) * (1 - axis.share(value))
 
 
-def _svg(inside: str, height: float) -> str:
+def _svg(inside: str, height: float, alt: str) -> str:
     return (
-        f'<svg viewBox="0 0 {WIDTH} {height:g}" role="img" xmlns="http://www.w3.org/2000/svg">\n'
+        f'<svg viewBox="0 0 {WIDTH} {height:g}" role="img" aria-label="{escape(alt)}"'
+        f' xmlns="http://www.w3.org/2000/svg">\n'
         f"{inside}</svg>\n"
     )

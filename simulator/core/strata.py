@@ -15,7 +15,11 @@ from slacktide.messages import BoolArray, FloatArray, IntArray
 
 HOURS_TOGETHER: Final = 3
 AGES_DAYS: Final = (2.0, 7.0, 14.0, 28.0)
-SIZES: Final = ("least used third of the nodes", "middle third", "most used third")
+SIZES: Final = (
+    "least used third of the nodes",
+    "middle third of the nodes",
+    "most used third of the nodes",
+)
 
 
 @dataclass(frozen=True, slots=True)

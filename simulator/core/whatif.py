@@ -43,7 +43,7 @@ class Setting:
     @property
     def choices(self) -> Choices:
         """As the rooms take them; the agent's own limit moves with the watermark."""
-        limit = min(self.watermark + AGENT_ABOVE, AGENT_MOST)
+        limit = min(round(self.watermark + AGENT_ABOVE, 6), AGENT_MOST)
         return Choices(
             supply=SupplySettings(memory_watermark_share=self.watermark),
             planning=PACKINGS[self.packing],
@@ -132,8 +132,10 @@ def verdict(found: Sequence[Outcome]) -> str:
         most = max(found, key=lambda outcome: outcome.row.utilisation)
         if most.row.utilisation - default.row.utilisation < TOLD_SHARE:
             return "The default is the best of these: none uses more CPU."
-        return f"The default is the best of these: {_against(most, default)}."
-    return f"The best of these is {name_of(best.setting)}; {_against(best, default)}."
+        told = _against(most, default)
+        return f"The default is the best of these: against {name_of(most.setting)} it {told}."
+    told = _against(best, default)
+    return f"The best of these is {name_of(best.setting)}: against it the default {told}."
 
 
 def _against(other: Outcome, default: Outcome) -> str:
@@ -143,7 +145,4 @@ def _against(other: Outcome, default: Outcome) -> str:
     gives = f"gives up {gain:.1f}" if gain >= 0 else f"gains {-gain:.1f}"
     saves = f"saves online {lost:.3f}" if lost >= 0 else f"costs online {-lost:.3f}"
     tasks = f"{evicted:,} fewer" if evicted >= 0 else f"{-evicted:,} more"
-    return (
-        f"against {name_of(other.setting)} it {gives} points of CPU use, {saves} % of its CPU,"
-        f" and evicts {tasks} tasks"
-    )
+    return f"{gives} points of CPU use, {saves} % of its CPU, and evicts {tasks} tasks"
