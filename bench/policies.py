@@ -2,9 +2,9 @@
 
 python -m bench.policies [--trace DIR] [--horizon 24h] [--what cpu|memory] [--quick]
 
-Without a trace the built-in sample is used. A figure `savings_..._vs_NAME_at_1pct` is what ours saves
-where both are tuned in hindsight to violate at most 1 % (or 0.1 %). Where the peer cannot violate so
-rarely at any knob, its value is null.
+Without a trace the built-in sample is used. `savings_..._vs_NAME_at_1pct` is what ours saves
+where both are tuned in hindsight to violate at most 1 % (or 0.1 %). A peer that no knob makes so
+careful has the value null.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ import click
 from rich.table import Table
 
 from simulator.app.runs import Heard, Risks, Run, runs_in_background
-from simulator.app.sources import staged
+from simulator.app.sources import staged, work_of
 from simulator.core.policies.catalogue import OURS
 from simulator.core.report import ReportRow, shown_by_name
 from simulator.core.whatif import (
@@ -27,6 +27,7 @@ from simulator.core.whatif import (
 )
 from slacktide.output import output_option, print_rows, print_table
 from slacktide.progress import bars
+from slacktide.trace import read_trace
 
 COLUMNS = (
     "utilisation",
@@ -97,7 +98,8 @@ def whatif(
     if not (risks or watermarks or packings):
         risks, watermarks, packings = (0.001, 0.05), (0.85,), ("tight", "spread")
     settings = settings_of(risks, watermarks, packings)
-    source = staged(trace, jobs, train_days=train_days, days=days, seed=seed)
+    work = work_of(trace, jobs, seed=seed)
+    source = staged(read_trace(trace), work, train_days=train_days, days=days)
     click.echo(source.said, err=True)
     runs = tuple(
         Run(name_of(setting), OURS, Risks(cpu=setting.risk), setting.choices)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from simulator.app.sources import staged
+from simulator.app.sources import staged, work_of
 from simulator.core.replay import AS_SHIPPED, Replay
 from simulator.core.report import ReportRow
 from simulator.core.whatif import (
@@ -152,7 +152,8 @@ def test_the_command_prints_a_row_a_setting_the_default_first(tmp_path: Path) ->
 
 def test_without_jobs_some_are_generated_and_that_is_said(tmp_path: Path) -> None:
     write_trace(trace(1, 2), tmp_path / "bare")
-    source = staged(tmp_path / "bare", None, train_days=14, days=1, seed=4)
+    work = work_of(tmp_path / "bare", None, seed=4)
+    source = staged(trace(1, 2), work, train_days=14, days=1)
     assert "generated jobs (seed 4" in source.said
     assert len(source.scenario.jobs.job) > 0
 
