@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from itertools import groupby
+from math import ceil, floor
 
 import numpy as np
 
@@ -22,8 +23,9 @@ from simulator.core.results import Point, Result, curve, is_ours
 from simulator.core.strata import by_day, by_node, strata
 
 WORST = 10
-PEER_COLOURS = 12
+PEER_COLOURS = 14
 LISTED_AT = 0.01
+VIOLATION = "violation (log)"
 
 _HEAD = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8">
@@ -51,6 +53,7 @@ svg .bar rect, svg .column {{ fill: var(--ours); opacity: .8 }} svg .bar .value 
 svg .c0 {{ --c: light-dark(#b5541c, #f29b66) }} svg .c1 {{ --c: light-dark(#2f7d4f, #6cc592) }} svg .c2 {{ --c: light-dark(#7a4fb0, #b99aea) }} svg .c3 {{ --c: light-dark(#8a6d00, #d8b94a) }}
 svg .c4 {{ --c: light-dark(#b03a67, #f08db2) }} svg .c5 {{ --c: light-dark(#157f86, #5cc8cf) }} svg .c6 {{ --c: light-dark(#6b6f76, #a5abb3) }} svg .c7 {{ --c: light-dark(#9c3c2c, #ec8f80) }}
 svg .c8 {{ --c: light-dark(#55771a, #a6c763) }} svg .c9 {{ --c: light-dark(#4d5fb8, #98a7f2) }} svg .c10 {{ --c: light-dark(#8d5a8f, #d3a1d5) }} svg .c11 {{ --c: light-dark(#7b5b3d, #c9a786) }}
+svg .c12 {{ --c: light-dark(#c2410c, #ffb27a) }} svg .c13 {{ --c: light-dark(#4338ca, #b4b0ff) }}
 </style></head><body>
 """  # noqa: E501  a style sheet reads better in few lines
 
@@ -70,6 +73,11 @@ violates no more than that; ours moved by a share of the node. Nobody has this i
 </dl>
 """
 
+
+_CURVES = """<h2>Savings over violation</h2>
+<p>Each line is one policy over its knob; the ring is where its authors set it, the full dot
+slacktide as it promised. Up and left is better. Rings at the left edge violate 0.1 % or less.</p>
+"""
 
 _FOOT = """<p class=about>Intervals in brackets are 95 %, from {draws:,} draws of whole node-days
 with replacement, seed {seed}; every policy is scored on the same draws.</p>
@@ -125,14 +133,45 @@ def _summary(ours: Result | None, page: Page) -> str:
 
 
 def _frontier(page: Page) -> str:
+    """The curves whole, and those near the oracle at the violations that matter."""
+    lines = _lines(page)
+    if not lines:
+        return ""
+    best = next((r.score.savings for r in page.found if r.policy == "oracle" and r.score), None)
+    levels = [] if best is None else [(best, "oracle")]
+    alt = "Savings of every policy over its violation; the tables below hold the numbers"
+    whole = line_chart(
+        lines,
+        Axis(0.001, 0.5, (0.001, 0.003, 0.01, 0.03, 0.1, 0.3), VIOLATION, log=True),
+        Axis(0.0, 1.0, (0, 0.2, 0.4, 0.6, 0.8, 1.0), "savings"),
+        alt=alt,
+        levels=levels,
+    )
+    top = best if best is not None else max(b for line in lines for _, b in line.points)
+    low, high = floor(20 * top - 5) / 20, ceil(20 * top + 0.2) / 20
+    near = line_chart(
+        lines,
+        Axis(0.001, 0.05, (0.001, 0.002, 0.005, 0.01, 0.02, 0.05), VIOLATION, log=True),
+        Axis(
+            low,
+            high,
+            tuple(at / 20 for at in range(round(20 * low), round(20 * high) + 1)),
+            "savings",
+        ),
+        alt=f"{alt}; up to 5 % only",
+        levels=levels,
+    )
+    return f"{_CURVES}{whole}<h3>The same, closer</h3>\n{near}"
+
+
+def _lines(page: Page) -> list[Line]:
     as_set = {
         result.policy.partition(":")[0]: (result.score.violation, result.score.savings)
         for result in reversed(page.found)
         if result.matched is None and result.score is not None
     }
     curves = {family.name: curve(family, page.trial) for family in page.families}
-    best = next((r.score for r in page.found if r.policy == "oracle" and r.score), None)
-    lines = [
+    return [
         Line(
             name=name,
             points=tuple((max(p.violation, 0.001), p.savings) for p in points),
@@ -141,20 +180,6 @@ def _frontier(page: Page) -> str:
         )
         for at, (name, points) in enumerate(_best_first(curves))
     ]
-    if not lines:
-        return ""
-    chart = line_chart(
-        lines,
-        Axis(0.001, 0.5, (0.001, 0.003, 0.01, 0.03, 0.1, 0.3), "violation (log)", log=True),
-        Axis(0.0, 1.0, (0, 0.2, 0.4, 0.6, 0.8, 1.0), "savings"),
-        alt="Savings of every policy over its violation; the tables below hold the numbers",
-        levels=[] if best is None else [(best.savings, "oracle")],
-    )
-    return (
-        "<h2>Savings over violation</h2>\n<p>Each line is one policy over its knob; the ring is"
-        " where its authors set it, the full dot slacktide as it promised. Up and left is better."
-        f" Rings at the left edge violate 0.1 % or less.</p>\n{chart}"
-    )
 
 
 def _mark(at: tuple[float, float] | None) -> tuple[float, float] | None:

@@ -26,9 +26,12 @@ class Axis:
     label: str
     log: bool = False
 
+    def holds(self, value: float) -> bool:
+        """Whether a value lies between the ends."""
+        return self.low <= value <= self.high
+
     def share(self, value: float) -> float:
-        """0 at the low end, 1 at the high end; beyond them at the end."""
-        value = min(max(value, self.low), self.high)
+        """0 at the low end, 1 at the high end."""
         if self.log:
             return math.log(value / self.low) / math.log(self.high / self.low)
         return (value - self.low) / (self.high - self.low)
@@ -69,12 +72,13 @@ def line_chart(
 
 
 def _line(line: Line, x: Axis, y: Axis, row: int) -> str:
+    inside = [(a, b) for a, b in line.points if x.holds(a) and y.holds(b)]
     parts = []
-    if len(line.points) > 1:
-        path = " ".join(f"{_x(x, a):.1f},{_y(y, b):.1f}" for a, b in line.points)
+    if len(inside) > 1:
+        path = " ".join(f"{_x(x, a):.1f},{_y(y, b):.1f}" for a, b in inside)
         parts.append(f'<polyline points="{path}"/>')
-    parts += [_spot("spot", line.name, point, x, y) for point in line.points]
-    if line.mark is not None:
+    parts += [_spot("spot", line.name, point, x, y) for point in inside]
+    if line.mark is not None and x.holds(line.mark[0]) and y.holds(line.mark[1]):
         parts.append(_spot("mark", f"{line.name} as set", line.mark, x, y))
     left, height = WIDTH - RIGHT + 24, TOP + 12 + 22 * row
     parts.append(

@@ -132,10 +132,31 @@ def verdict(found: Sequence[Outcome]) -> str:
         most = max(found, key=lambda outcome: outcome.row.utilisation)
         if most.row.utilisation - default.row.utilisation < TOLD_SHARE:
             return "The default is the best of these: none uses more CPU."
-        told = _against(most, default)
-        return f"The default is the best of these: against {name_of(most.setting)} it {told}."
+        other, told = name_of(most.setting), _against(most, default)
+        return f"The default is the best of these: against {other} it {told}; {_harm(most)}."
     told = _against(best, default)
     return f"The best of these is {name_of(best.setting)}: against it the default {told}."
+
+
+def _harm(outcome: Outcome) -> str:
+    """Why an outcome that uses more is not the best."""
+    row, promised = outcome.row, outcome.setting.risk
+    broke = row.violation > PROMISE_SLACK * promised
+    return f"{name_of(outcome.setting)} " + " and ".join(
+        words
+        for bad, words in (
+            (broke, f"exceeded {100 * row.violation:.3g} % where {100 * promised:g} % is promised"),
+            (
+                row.online_lost_share > LOST_LIMIT,
+                f"took {100 * row.online_lost_share:.2g} % of online's CPU",
+            ),
+            (
+                row.evicted_share > EVICTED_LIMIT,
+                f"evicted {100 * row.evicted_share:.2g} % of its tasks",
+            ),
+        )
+        if bad
+    )
 
 
 def _against(other: Outcome, default: Outcome) -> str:

@@ -37,7 +37,7 @@ def test_it_opens_from_a_file_without_a_complaint(
 @in_light_and_dark
 def test_the_pointer_on_a_name_brings_its_curve_forward(page: Page, report: Path) -> None:
     page.goto(report.as_uri())
-    line = page.locator("svg .line", has_text="max-of-week")
+    line = page.locator("svg .line", has_text="max-of-week").first
     curve = line.locator("polyline").first
 
     def width() -> str:
