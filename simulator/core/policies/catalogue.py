@@ -45,7 +45,7 @@ class Peer:
     rule: Callable[[bool], Rule]  # for memory, or for CPU
     knob: float
     formula: str  # with {} where the knob stands
-    most: float = 20.0  # no knob above it says anything new
+    most: float = 100.0  # no knob above it says anything new
     memory_knob: float | None = None  # where the default for memory is another
     every_s: int = HOUR_S  # how often a replay asks
 
