@@ -59,8 +59,8 @@ class Repair:
         while True:
             try:
                 with only_writer(self._folder):
-                    node_of = self._inventory.node_of_pod()
-                    return compacted(self._day(number), node_of, self._store.shards())
+                    homes = self._inventory.homes(self._store.shards())
+                    return compacted(self._day(number), homes)
             except TornFile as found:
                 self._set_aside(found.torn)
 

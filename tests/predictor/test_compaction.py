@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from zlib import crc32
 
@@ -163,6 +164,23 @@ def test_what_a_dead_writer_left_is_swept_and_never_read(tmp_path: Path) -> None
     assert all_shards(store, "here") == {(0, "s/a", "app"): 1.0}
 
 
+class Cut(Exception):  # noqa: N818  a cable, not an error
+    pass
+
+
+def cut_after(steps: int, act: Callable[..., object]) -> Callable[..., object]:
+    """Does what `act` does so many times, and then nothing any more."""
+    left = [steps]
+
+    def step(*args: object, **kwargs: object) -> object:
+        left[0] -= 1
+        if left[0] < 0:
+            raise Cut
+        return act(*args, **kwargs)
+
+    return step
+
+
 def test_every_step_of_a_compaction_can_be_the_last(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -173,24 +191,10 @@ def test_every_step_of_a_compaction_can_be_the_last(
         store.append("here", rows({key: cpu}))
     store.inventory("here").add_containers(on_nodes({pod: f"n{pod[-1]}" for pod in pods}))
 
-    class Cut(Exception):  # noqa: N818  a cable, not an error
-        pass
-
     for last in range(1, 100):
-        left = [last]
-
-        def step(
-            self: Path, *args: object, act: object, left: list[int] = left, **kwargs: object
-        ) -> object:
-            left[0] -= 1
-            if left[0] < 0:
-                raise Cut
-            return act(self, *args, **kwargs)  # type: ignore[operator]  a method of Path
-
         with monkeypatch.context() as cut:
             for name in ("replace", "unlink"):
-                act = getattr(Path, name)
-                cut.setattr(Path, name, lambda self, *a, act=act, **k: step(self, *a, act=act, **k))
+                cut.setattr(Path, name, cut_after(last, getattr(Path, name)))
             try:
                 Repair(store, "here").compact(0)
             except Cut:
