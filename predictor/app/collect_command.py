@@ -9,11 +9,13 @@ from typing import Any
 
 import click
 
+from predictor.adapters.parquet_store import ParquetStore
 from predictor.adapters.prometheus import PrometheusClient, Server
 from predictor.app.asking import Asking
 from predictor.app.collect import Hour, Wanted, clusters_and_hours
 from predictor.app.collect import collect as collected_hours
-from predictor.core.collect_settings import CollectSettings
+from predictor.app.upkeep import compact, mend
+from predictor.core.collect_settings import HOUR_S, CollectSettings
 from slacktide.durations import DURATION
 from slacktide.errors import BadInput
 from slacktide.output import output_option, print_rows
@@ -65,11 +67,16 @@ def collect(
     settings = changed_settings([f"cluster_label={cluster_label}", *changes])
     wanted = Wanted(into, since, clusters, frozenset(namespaces))
     server = Server(url, tenant, token_file, ca_file)
+    store = ParquetStore(into, interval_s=settings.interval_s)
+    mend(store)
     with PrometheusClient(server, settings) as client:
         asking = Asking(client, settings)
         todo = clusters_and_hours(asking, wanted)
         hours = collected_hours(asking, wanted, todo)
         done = list(progress_over(hours, total=len(todo), what="collecting"))
+    over_s = max((hour_s + HOUR_S for _, hour_s in todo), default=0)
+    for _ in compact(store, before_s=over_s):
+        pass
     print_rows(_account(done), output, title=f"collected into {into}")
     _tell_missing(done, len(todo))
 

@@ -2,6 +2,7 @@
 
 from predictor.app.collect_command import collect
 from predictor.app.forecast_command import forecast
+from predictor.app.history_command import history
 from predictor.app.recommend_command import explain, recommend
 
-commands = [collect, forecast, recommend, explain]
+commands = [collect, forecast, recommend, explain, history]
