@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -150,6 +151,7 @@ class Collected:
     def _begin_again(self) -> Hours:
         """Sets a torn account aside."""
         aside = self._file.with_name(FILE + TORN)
-        self._file.replace(aside)
+        with suppress(OSError):  # a reader may not write here; the next collect may
+            self._file.replace(aside)
         self._say(f"{self._file} is torn: set aside as {aside.name}; all hours are read again")
         return {}

@@ -236,7 +236,7 @@ class ParquetStore:
             tables = self.readable(parts, CODED.names)
             day.add_part(shard, number, newest(tables))
             for file in parts:
-                file.path.unlink()
+                file.path.unlink(missing_ok=True)  # the newest may say it all, and be renamed
 
 
 def conformed(samples: pa.Table) -> pa.Table:

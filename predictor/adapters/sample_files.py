@@ -7,6 +7,7 @@ heading, as pyarrow and pandas count.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,7 @@ from slacktide.trace.door import (
 MAX_ROWS: Final = 2**31
 ROWS_AT_ONCE: Final = 2**22
 CSV_BLOCK_BYTES: Final = 2**24
+MAX_LABELS_CHARACTERS: Final = 2**18  # what Kubernetes lets a pod's metadata hold
 
 TIMES_S: Final = Bounds(-(10**10), 10**10)
 CORES: Final = Bounds(0, 1_000_000)
@@ -146,8 +148,18 @@ class _Rows:
         return checked_names(self._place(name), self._array(name), nullable=nullable)
 
     def labels(self) -> pa.Array:
-        """JSON objects, as long as they like."""
-        return self._array("labels").cast(pa.string())
+        """JSON objects, spelt with sorted keys; null where there are none."""
+        texts = self._array("labels").cast(pa.string()).dictionary_encode()
+        spelt = []
+        for text in texts.dictionary.to_pylist():
+            found = _labels(text)
+            if found is None:
+                row = pc.index(texts.dictionary_decode(), text).as_py()
+                raise self._place("labels").refuse("is no JSON object of names and texts", row)
+            spelt.append(found)
+        return pa.DictionaryArray.from_arrays(texts.indices, pa.array(spelt, pa.string())).cast(
+            pa.string()
+        )
 
     def numbers(self, name: str) -> pa.Array:
         """Float64, null where the file has none."""
@@ -188,6 +200,17 @@ class _Rows:
             raise self._place(name).refuse(
                 f"{array[row].as_py()!r:.40} is not {wanted}", row
             ) from None
+
+
+def _labels(text: str) -> str | None:
+    """The labels with sorted keys; None where they are none."""
+    try:
+        found = json.loads(text) if len(text) <= MAX_LABELS_CHARACTERS else None
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(found, dict) or any(not isinstance(v, str) for v in found.values()):
+        return None
+    return json.dumps(found, sort_keys=True)
 
 
 def _fits(text: str | None, kind: pa.DataType) -> bool:

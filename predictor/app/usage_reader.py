@@ -22,27 +22,46 @@ from predictor.core.usage_series import Steps, sums_of, usage_by_step
 from slacktide.errors import BadInput
 
 MOST_POINTS: Final = 11_000  # of one answer, as in Prometheus
+MOST_STAMPS: Final = 2**20  # of a window: ten years every five minutes
 MOST_SAMPLES: Final = 100_000_000  # read for one answer: seconds on one core
 MOST_READERS: Final = 2  # at once; others are told to come back
 MOST_NAMES: Final = 8  # told of those that are there
 COLUMNS: Final = ("ts_s", "cpu_cores", "memory_bytes")
 
 
-class TooMuch(Exception):  # noqa: N818  a limit, not a fault
-    """The question goes beyond a limit; the message says which and what to ask instead."""
+class Refused(Exception):  # noqa: N818  named for what became of the question
+    """A question that is not answered; the message says what to ask instead."""
+
+    status = 400  # as HTTP tells it
 
 
-class Busy(Exception):  # noqa: N818  it passes
+class Wrong(Refused):
+    """A window or step that is none."""
+
+    status = 422
+
+
+class Unknown(Refused):
+    """There is no such cluster, namespace, workload or node."""
+
+    status = 404
+
+
+class TooMuch(Refused):
+    """More than one answer may cost."""
+
+    status = 413
+
+
+class Busy(Refused):
     """As many questions as may be are being answered."""
 
-
-class Unknown(Exception):  # noqa: N818  named for what it is
-    """There is no such cluster, workload or node."""
+    status = 503
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Whose use is wanted: a workload's, else a node's, else the cluster's."""
+    """Whose use is wanted: what is named must all fit; nothing named is the whole cluster."""
 
     cluster: str | None = None  # None: the only one there is
     namespace: str | None = None
@@ -57,6 +76,7 @@ class Question:
 class Answer:
     """Rows of `USAGE` over the whole steps that hold the window, and what could not be read."""
 
+    question: Question
     cluster: str
     steps: Steps
     usage: pa.Table
@@ -91,7 +111,7 @@ class UsageReader:
     def containers(self, cluster: str) -> pa.Table:
         """Rows of `CONTAINERS`; a pod without a known workload is its own, of kind Pod."""
         table = self.store().inventory(cluster).containers()
-        name = pc.list_element(pc.split_pattern(table["pod"], "/", max_splits=1), -1)
+        name = pc.replace_substring_regex(table["pod"], pattern="^[^/]*/", replacement="")
         for column, instead in (("workload", name), ("kind", pa.scalar("Pod"))):
             known = pc.coalesce(table[column], instead)
             table = table.set_column(table.column_names.index(column), column, known)
@@ -101,26 +121,23 @@ class UsageReader:
         """The use over time.
 
         Raises:
-            Unknown: there is nobody of that name.
-            TooMuch: more points or samples than one answer may have.
-            ValueError: a step that is no multiple of the interval, or an empty window.
-            Busy: come back in a second.
+            Refused: one of the above.
         """
         cluster = self.cluster(question.cluster)
         store, torn = self.store(), set[str]()
         steps = _steps(question, store, cluster)
-        table = self._wanted(cluster, question)
+        table = self.wanted(question, cluster)
         _check_size(table, steps)
         reading = ParquetStore(self._root, say=torn.add)
         pods = None
-        if question.workload is not None or question.node is not None:
+        if len(table) and (question.namespace or question.workload or question.node):
             pods = frozenset(table["pod"].to_pylist())
         with self._turn():
             usage = _read(reading, cluster, steps, pods)
-        return Answer(cluster, steps, usage, len(torn))
+        return Answer(question, cluster, steps, usage, len(torn))
 
-    def _wanted(self, cluster: str, question: Question) -> pa.Table:
-        """The containers in question."""
+    def wanted(self, question: Question, cluster: str) -> pa.Table:
+        """The containers in question, of a cluster. Raises `Unknown` where there are none."""
         table = self.containers(cluster)
         for column in ("namespace", "workload", "node"):
             value = getattr(question, column)
@@ -133,7 +150,7 @@ class UsageReader:
     @contextmanager
     def _turn(self) -> Iterator[None]:
         if not self._turns.acquire(timeout=1):
-            raise Busy
+            raise Busy("busy with other questions; ask again in a second")
         try:
             yield
         finally:
@@ -141,21 +158,26 @@ class UsageReader:
 
 
 def _steps(question: Question, store: ParquetStore, cluster: str) -> Steps:
-    """The whole steps that hold the window. Raises `TooMuch`, ValueError."""
+    """The whole steps that hold the window. Raises `TooMuch`, `Wrong`."""
     interval_s = store.interval_s
     to_s = question.to_s
     if to_s is None:
         to_s = (max(store.days(cluster), default=0) + 1) * DAY_S
     from_s = to_s - DAY_S if question.from_s is None else question.from_s
     if from_s >= to_s:
-        raise ValueError(f"from {from_s} is not before to {to_s}")
+        raise Wrong(f"from {from_s} is not before to {to_s}")
     step_s = question.step_s
     if step_s is None:
         step_s = -(-(to_s - from_s) // (1_000 * interval_s)) * interval_s
     if (to_s - from_s) / step_s > MOST_POINTS:
         raise TooMuch(f"more than {MOST_POINTS:,} points; ask for a longer step")
+    if (to_s - from_s) / interval_s > MOST_STAMPS:
+        raise TooMuch(f"a window of more than {MOST_STAMPS:,} intervals; ask for a shorter one")
     first_s, end_s = from_s // step_s * step_s, -(-to_s // step_s) * step_s
-    return Steps(first_s, end_s, step_s, interval_s)
+    try:
+        return Steps(first_s, end_s, step_s, interval_s)
+    except ValueError as why:
+        raise Wrong(str(why)) from why
 
 
 def _check_size(containers: pa.Table, steps: Steps) -> None:

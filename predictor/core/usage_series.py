@@ -45,7 +45,7 @@ class Steps:
     interval_s: int
 
     def __post_init__(self) -> None:
-        """Raises ValueError for a window that is no whole number of steps, or a step of intervals."""
+        """Raises ValueError unless the window is whole steps, and a step whole intervals."""
         if self.step_s <= 0 or self.step_s % self.interval_s:
             raise ValueError(f"step {self.step_s} is no multiple of the interval {self.interval_s}")
         if self.to_s <= self.from_s or (self.to_s - self.from_s) % self.step_s:
@@ -105,7 +105,8 @@ def _sum(column: pa.ChunkedArray, stamp: Counts, stamps: int) -> tuple[Floats, C
     values = column.to_numpy().astype(np.float64)
     known = ~np.isnan(values)
     at = stamp[known]
-    return np.bincount(at, values[known], stamps), np.bincount(at, minlength=stamps)
+    total = np.bincount(at, values[known], stamps).astype(np.float64)
+    return total, np.bincount(at, minlength=stamps)
 
 
 def _mean_max_p95(cells: Floats) -> tuple[Floats, Floats, Floats]:

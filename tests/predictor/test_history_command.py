@@ -97,3 +97,13 @@ def test_collect_reads_again_what_a_torn_file_held(tmp_path: Path) -> None:
         made = slacktide(*args)
     assert f"{torn} is torn" in made.err
     assert all_shards(store, "default", to_s=2 * NOW_S) == before
+
+
+def test_collect_drops_what_is_not_to_be_kept(tmp_path: Path) -> None:
+    args = ("collect", "http://localhost:1", "--into", tmp_path, "--since", "14d", "--keep", "13d")
+    assert "--keep is shorter than --since" in slacktide(*args).refusal()
+    with FakePrometheus(FakeFleet()) as fake:
+        slacktide("collect", fake.url, "--into", tmp_path, "--since", "30h")
+        assert len(ParquetStore(tmp_path).days("default")) == 2
+        slacktide("collect", fake.url, "--into", tmp_path, "--since", "1h", "--keep", "1d")
+    assert len(ParquetStore(tmp_path).days("default")) == 1

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from predictor.adapters.parquet_store import DAY_S, ParquetStore
 from slacktide.trace import write_trace
-from tests.predictor.storing import as_dict
+from tests.predictor.storing import Key, as_dict
 from tests.simulator import tiny
 from tests.simulator.commanding import slacktide
 
@@ -63,6 +63,10 @@ def test_a_csv_is_stored_with_what_it_says_of_its_containers(tmp_path: Path) -> 
         (f"{HEADING}\n{GOOD}\n300,,app,1,\n", "pod, row 1 (from 0): is null"),
         (f"{HEADING}\n{GOOD}\n300,s/b,a\x00p,1,\n", "container, row 1 (from 0): holds a control"),
         (f"{HEADING}\n{GOOD}\n300,s/b,app\n", "Expected 5 columns, got 3"),
+        (
+            f'{HEADING},labels\n{GOOD},"{{}}"\n300,s/b,app,1,,"[1]"\n',
+            "labels, row 1 (from 0): is no JSON object",
+        ),
         (f"{HEADING}\n", "has no rows"),
         ("", "column ts_s is missing"),
         ("ts_s,pod\n", "column container is missing"),
@@ -76,6 +80,12 @@ def test_a_wrong_file_is_one_line_with_its_row(tmp_path: Path, text: str, said: 
     refusal = slacktide("history", "import", file, "--into", tmp_path / "history").refusal()
     assert said in refusal
     assert f"{file}" in refusal
+
+
+def test_labels_are_spelt_with_sorted_keys(tmp_path: Path) -> None:
+    text = f'{HEADING},labels\n{GOOD},"{{""b"": ""1"", ""a"": ""2""}}"\n300,s/b,app,1,,\n'
+    containers = imported(tmp_path, text).inventory("default").containers()
+    assert containers["labels"].to_pylist() == ['{"a": "2", "b": "1"}', None]
 
 
 def test_a_parquet_file_that_is_none_is_one_line(tmp_path: Path) -> None:
@@ -155,7 +165,7 @@ def test_a_trace_comes_in_whole(tmp_path: Path) -> None:
         for row, column in np.argwhere(known).tolist()
         for pod in [trace.usage.pod[row]]
     }
-    found = {}
+    found: dict[Key, float] = {}
     for cluster in store.clusters():
         found |= as_dict(store.read(cluster, from_s=0, to_s=10**9))
         nodes = store.inventory(cluster).nodes().to_pylist()
