@@ -112,7 +112,10 @@ class Repair:
 
     def _rename(self, torn: Torn) -> None:
         aside = torn.path.with_name(torn.path.name + TORN)
-        torn.path.replace(aside)
+        try:
+            torn.path.replace(aside)
+        except FileNotFoundError:
+            return  # another process has set it aside or compacted its day meanwhile
         self._say(
             f"{torn.path} is torn ({torn.why}): set aside as {aside.name};"
             " the next collect reads again what it held"

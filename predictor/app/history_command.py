@@ -18,6 +18,8 @@ from slacktide.durations import DURATION
 from slacktide.output import output_option, print_rows
 from slacktide.progress import bars, progress_over
 
+TOLD = 10  # gaps that are printed
+
 folder = click.argument("history", metavar="DIR", type=click.Path(path_type=Path))
 
 
@@ -32,8 +34,9 @@ def history() -> None:
 def show(history: Path, output: str) -> None:
     """Show what is stored: a row a cluster.
 
-    Gaps are stretches without any sample between a cluster's first and last hour. Samples are rows
-    on the disk: one that was written twice counts twice until its day is compacted.
+    Gaps are hours without any sample between a cluster's first and last; stderr says where the
+    newest are. Days count from the origin, a server's from 1970. Samples are rows on the disk:
+    one that was written twice counts twice until its day is compacted.
 
     \b
     Examples:
@@ -43,7 +46,10 @@ def show(history: Path, output: str) -> None:
     store = existing(history)
     names = store.clusters()
     counted = progress_over(names, total=len(names), what="reading")
-    print_rows([asdict(summary(store, name)) for name in counted], output, title=str(history))
+    found = [summary(store, name) for name in counted]
+    print_rows([one.row() for one in found], output, title=str(history))
+    for line in [line for one in found for line in one.gap_lines()][:TOLD]:
+        click.echo(line, err=True)
 
 
 @history.command()

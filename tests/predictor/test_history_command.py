@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from predictor.adapters.parquet_store import DAY_S, ParquetStore
+from predictor.app.history_summary import when
 from slacktide.testing.prometheus import FakePrometheus
 from tests.predictor.fake_fleet import NOW_S, FakeFleet
 from tests.predictor.storing import all_shards, on_nodes, rows
@@ -24,7 +25,9 @@ def history(tmp_path: Path) -> Path:
 
 
 def test_show_counts_days_samples_and_gaps(history: Path) -> None:
-    (row,) = slacktide("history", "show", history, "-o", "json").rows()
+    shown = slacktide("history", "show", history, "-o", "json")
+    assert shown.err == "gap: here, day 0 02:00 to day 2 00:00, 46 h without a sample\n"
+    (row,) = shown.rows()
     assert row["size_mib"] > 0
     assert {name: row[name] for name in row if name != "size_mib"} == {
         "cluster": "here",
@@ -42,8 +45,13 @@ def test_show_counts_days_samples_and_gaps(history: Path) -> None:
 
 def test_the_real_program_shows_a_table(history: Path) -> None:
     made = program("history", "show", history)
-    assert (made.code, made.err) == (0, "")
+    assert (made.code, made.err.count("\n")) == (0, 1)
     assert "gap hours" in made.out
+
+
+def test_times_are_told_as_people_read_them() -> None:
+    assert when(3_600) == "day 0 01:00"
+    assert when(NOW_S) == "2023-11-15 00:00Z"
 
 
 def test_compact_and_prune_say_what_they_did(history: Path) -> None:
