@@ -20,3 +20,11 @@ class WallClock:
     def now_s(self) -> float:
         """Seconds since the epoch, by the machine."""
         return time.time()
+
+
+class SteadyClock:
+    """The machine's time that never jumps: for leases, pauses and patience. Shells only."""
+
+    def now_s(self) -> float:
+        """Seconds since some moment that is the same for this process alone."""
+        return time.monotonic()

@@ -4,7 +4,7 @@ kube-scheduler asks about one pod at a time and cannot be told to hold a gang, s
 here: the planner has committed whole gangs, and `Places` says where each of their pods goes. The
 filter offers that one node, which spares kube-scheduler the scoring.
 
-    a pod that wants nothing of ours   all nodes, as they came
+    a pod that wants nothing of ours   all nodes, as they came (unless no such pod is asked about)
     planned                            its node, if it was offered
     not planned (yet)                  none; the message never changes, because kube-scheduler
                                        patches the pod with it and wakes itself up by that patch
@@ -87,6 +87,9 @@ class Places:
     node_of: dict[str, str] = field(default_factory=dict)  # pod UID -> node
     waiting: set[str] = field(default_factory=set)  # UIDs of batch pods that are not planned
     batch: set[str] = field(default_factory=set)  # UIDs of all batch pods that run
+    # kube-scheduler may hear of a pod before we do; where managedResources has it ask about batch
+    # pods alone, a pod we have not heard of is one that waits.
+    unknown_waits: bool = False
 
 
 _FILTER: Final = msgspec.json.Decoder(_Filter)
@@ -106,7 +109,7 @@ def filtered(question: bytes, places: Places) -> bytes:
         if quoted in names:
             return _nodes(b"[" + quoted + b"]")
         return _nodes(b"[]", unresolvable={node: ELSEWHERE})
-    if uid in places.waiting:
+    if places.unknown_waits or uid in places.waiting:
         return _nodes(b"[]", unresolvable={"": WAITS})
     return _nodes(names)
 

@@ -14,7 +14,7 @@ import httpx
 import structlog
 
 from slacktide.clock import Clock
-from slacktide.kube.lease import DURATION_S, RENEW_EVERY_S, Held, Step, Watcher
+from slacktide.kube.lease import DURATION_S, RENEWALS, Held, Step, Watcher
 
 log = structlog.get_logger()
 
@@ -27,9 +27,17 @@ class Election:
     """One process' claim to one Lease."""
 
     def __init__(
-        self, client: httpx.AsyncClient, *, namespace: str, name: str, me: str, clock: Clock
+        self,
+        client: httpx.AsyncClient,
+        *,
+        namespace: str,
+        name: str,
+        me: str,
+        clock: Clock,
+        duration_s: float = DURATION_S,
     ) -> None:
-        """`clock` must not jump: use a monotonic one."""
+        """`clock` must not jump: use a monotonic one. `duration_s` is in whole seconds."""
+        self._duration_s, self._renew_every_s = duration_s, duration_s / RENEWALS
         self._client, self._clock, self._watcher = client, clock, Watcher(me)
         self._all = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
         self._path, self._name = f"{self._all}/{name}", name
@@ -38,12 +46,17 @@ class Election:
         """Whether a write may be sent now."""
         return self._watcher.may_write(self._clock.now_s())
 
+    @property
+    def epoch(self) -> int:
+        """How often the lease changed hands: greater for each holder than for the one before."""
+        return self._watcher.seen.transitions if self._watcher.seen is not None else 0
+
     async def won(self) -> None:
         """Returns when this process holds the lease."""
         while not self.may_write():
             await self._try_once()
             if not self.may_write():
-                await asyncio.sleep(RENEW_EVERY_S)
+                await asyncio.sleep(self._renew_every_s)
 
     async def hold(self) -> None:
         """Renews for ever.
@@ -52,7 +65,7 @@ class Election:
             LeaseLost: when it is another's now, or could not be renewed while it was ours.
         """
         while True:
-            await asyncio.sleep(RENEW_EVERY_S)
+            await asyncio.sleep(self._renew_every_s)
             await self._try_once()
             if not self.may_write():
                 raise LeaseLost(f"{self._name}: held by {self._holder()}")
@@ -106,7 +119,7 @@ class Election:
             "metadata": {"name": self._name, "resourceVersion": seen.version if seen else ""},
             "spec": {
                 "holderIdentity": holder,
-                "leaseDurationSeconds": int(DURATION_S),
+                "leaseDurationSeconds": int(self._duration_s),
                 "renewTime": now,
                 "leaseTransitions": transitions,
             },

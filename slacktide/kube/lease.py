@@ -2,8 +2,9 @@
 
 The rule, pure: whoever holds the lease renews it; another takes it only when it was not renewed for
 its whole duration *since this process first saw it so*, by its own clock, so clocks of two machines
-are never compared. The holder stops writing `MARGIN_S` before others may take over, by the time at
-which its last renewal was *sent*: so two never write at once unless a write takes longer than that.
+are never compared. The holder stops writing a third of the duration before others may take over,
+by the time at which its last renewal was *sent*: so two never write at once unless a write takes
+longer than that.
 
 Source: client-go's leaderelection, whose holder however goes on writing until it is told.
 """
@@ -15,8 +16,8 @@ from enum import Enum
 from typing import Final
 
 DURATION_S: Final = 15.0
-RENEW_EVERY_S: Final = 3.0
-MARGIN_S: Final = 5.0
+RENEWALS: Final = 5  # in one duration: four may fail before the lease is lost
+MARGIN: Final = 1 / 3  # of the duration, in which the holder writes no more
 
 
 class Step(Enum):
@@ -71,4 +72,4 @@ class Watcher:
         """Whether this process holds the lease for certain, with time to finish a write."""
         if self.sent_s is None or self.seen is None or self.seen.holder != self.me:
             return False
-        return now_s - self.sent_s < self.seen.duration_s - MARGIN_S
+        return now_s - self.sent_s < self.seen.duration_s * (1 - MARGIN)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from slacktide.kube.lease import DURATION_S, MARGIN_S, Held, Step, Watcher
+from slacktide.kube.lease import DURATION_S, MARGIN, Held, Step, Watcher
 
 
 def test_the_first_creates_the_second_waits_and_takes_over_after_silence() -> None:
@@ -29,8 +29,8 @@ def test_a_lease_that_was_given_up_is_taken_at_once() -> None:
 
 def test_the_holder_stops_writing_before_others_may_begin() -> None:
     holder = Watcher("a").won(Held("a", "1", 0), sent_s=0.0, now_s=2.0)
-    assert holder.may_write(DURATION_S - MARGIN_S - 0.1)
-    assert not holder.may_write(DURATION_S - MARGIN_S)
+    assert holder.may_write(DURATION_S * (1 - MARGIN) - 0.1)
+    assert not holder.may_write(DURATION_S * (1 - MARGIN))
 
 
 def test_a_holder_that_reads_anothers_name_stops_at_once() -> None:

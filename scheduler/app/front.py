@@ -1,0 +1,46 @@
+"""The scheduler's HTTP door: the extender's calls, /metrics and /readyz, on one port."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.types import Receive, Scope, Send
+
+from scheduler.app.extender_server import Extender
+
+OK: Final = 200
+NOT_READY: Final = 503
+
+
+class Front:
+    """An ASGI app, which answers no extender call before everything was listed once."""
+
+    def __init__(
+        self, extender: Extender, metrics: Callable[[], bytes], ready: Callable[[], bool]
+    ) -> None:
+        self._extender, self._metrics, self._ready = extender, metrics, ready
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one call."""
+        path = scope.get("path", "")
+        if scope["type"] != "http":
+            return
+        if path == "/metrics":
+            await _answer(send, OK, self._metrics(), kind=CONTENT_TYPE_LATEST)
+        elif path == "/healthz" or (self._ready() and path != "/readyz"):
+            await self._extender(scope, receive, send)
+        elif self._ready():
+            await _answer(send, OK, b'{"ready":true}')
+        else:
+            await _answer(send, NOT_READY, b'{"ready":false}')
+
+
+async def _answer(send: Send, status: int, body: bytes, *, kind: str = "application/json") -> None:
+    headers = [
+        (b"content-type", kind.encode()),
+        (b"content-length", str(len(body)).encode()),
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

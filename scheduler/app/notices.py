@@ -1,0 +1,139 @@
+"""Tells owners what became of their gangs: an Event on a pod, and the reason as its annotation.
+
+Messages of Events never change, so the API server counts them instead of keeping each; what does
+change (how many, where) is the annotation's. Both are few: once for each gang and cause, and no
+more than `PER_S` a second together; what would be late is left out, since the next round knows
+better.
+
+Always holds: telling never delays placing; a reason is written on pods that wait, never on others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from scheduler.adapters.board import Board
+from scheduler.adapters.release import annotated
+from scheduler.app.committing import path_of
+from scheduler.app.rounds import Outcome, Placed, Waits
+from scheduler.core.explain import Blocked
+from scheduler.core.member import Member, Stage
+from slacktide.contract import ANNOTATION_REASON, GROUP
+from slacktide.kube.cache import Cache
+from slacktide.kube.objects import Pod
+from slacktide.kube.writing import JSON, Writer
+
+PER_S: Final = 20.0
+MOST_LATE: Final = 200  # in the queue
+MOST_REMEMBERED: Final = 100_000  # gangs whose last cause is known
+
+PLACED: Final = ("Normal", "GangPlaced", "every task that the gang needs has a place")
+WITHDRAWN: Final = (
+    "Warning",
+    "GangWithdrawn",
+    "it was bound in part for too long and is taken back to start whole",
+)
+WAITS: Final[Mapping[Blocked, str]] = {
+    Blocked.LARGER_THAN_CLUSTER: "the gang is larger than the nodes hold",
+    Blocked.QUEUE_AT_MAX: "its queue is at its maximum",
+    Blocked.HOLDS_RESERVATION: "it has the reservation and is the next to start",
+    Blocked.BEHIND_RESERVATION: "starting now would delay a gang that has the reservation",
+    Blocked.NODES_CLOSED: "there would be room on nodes that are closed",
+    Blocked.NO_ROOM_NOW: "other batch tasks hold the room",
+    Blocked.ONLINE_NEEDS_THE_ROOM: "online needs the room",
+}
+
+Said = tuple[str, str, str]  # type, reason, message
+
+
+@dataclass(slots=True)
+class Notices:
+    """What is still to be told."""
+
+    board: Board
+    pods: Cache[Pod]
+    writer: Writer
+    me: str
+    left_out: int = 0
+    _said: dict[str, str] = field(default_factory=dict)  # gang -> the cause told last
+    _due: asyncio.Queue[tuple[Member, Said, str]] = field(
+        default_factory=lambda: asyncio.Queue(MOST_LATE)
+    )
+
+    def of_round(self, outcome: Outcome) -> None:
+        """Takes what a round decided."""
+        for placed in outcome.placed:
+            self._of_placed(placed)
+        for waits in outcome.waits:
+            self._of_waiting(waits)
+
+    def of_withdrawn(self, gang: str) -> None:
+        """Takes a gang that is being withdrawn."""
+        first = next(iter(self.board.members(gang)), None)
+        if first is not None:
+            self._tell(gang, WITHDRAWN[1], first, WITHDRAWN)
+
+    async def run(self) -> None:
+        """Tells for ever."""
+        while True:
+            one, said, reason = await self._due.get()
+            if said[2]:
+                await self.writer.post(
+                    f"/api/v1/namespaces/{one.namespace}/events", event(one, said, self.me)
+                )
+            now = self.board.member(one.uid)
+            pod = self.pods.get(one.uid)
+            if reason and pod is not None and now is not None and now.stage is Stage.WAITING:
+                patch = annotated(pod, ANNOTATION_REASON, reason)
+                await self.writer.patch(path_of(one), patch, kind=JSON)
+
+    def _of_placed(self, placed: Placed) -> None:
+        if len(placed.members) > 1 or placed.gang in self._said:
+            self._tell(placed.gang, PLACED[1], placed.members[0], PLACED)
+
+    def _of_waiting(self, waits: Waits) -> None:
+        said = ("Warning", "GangWaits", WAITS[waits.blocked])
+        self._tell(waits.gang, waits.blocked.name, waits.member, said, waits.reason)
+
+    def _tell(self, gang: str, cause: str, one: Member, said: Said, reason: str = "") -> None:
+        if self._said.get(gang) == cause:
+            return
+        if len(self._said) >= MOST_REMEMBERED:
+            self._said.clear()
+        try:
+            self._due.put_nowait((one, said, reason))
+        except asyncio.QueueFull:
+            self.left_out += 1
+        else:
+            self._said[gang] = cause
+
+
+def event(one: Member, said: Said, me: str) -> dict[str, Any]:
+    """An Event about a pod."""
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    kind, reason, message = said
+    return {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"generateName": f"{one.name[:200]}.", "namespace": one.namespace},
+        "involvedObject": {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "name": one.name,
+            "namespace": one.namespace,
+            "uid": one.uid,
+        },
+        "type": kind,
+        "reason": reason,
+        "message": message,
+        "source": {"component": f"{GROUP}/scheduler"},
+        "reportingComponent": f"{GROUP}/scheduler",
+        "reportingInstance": me,
+        "firstTimestamp": now,
+        "lastTimestamp": now,
+        "count": 1,
+    }

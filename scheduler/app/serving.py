@@ -1,0 +1,217 @@
+"""The scheduler's process: what is there now, rounds of planning, and the extender, in one loop.
+
+    pods, nodes --reflector--> board --round--> assumed --commits--> API server
+                                 |                                       |
+                                 '--> Places --> extender <-- kube-scheduler
+
+Every process mirrors the cluster and answers the extender's calls by what is written on pods; only
+the one that holds the lease plans and writes. Losing the lease ends the process.
+
+Always holds: nothing is planned before pods and nodes were listed whole; planning goes on beside
+the extender's answers, never instead of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import httpx
+import structlog
+import uvicorn
+
+from scheduler.adapters.board import Board
+from scheduler.adapters.queue_tree import Queues
+from scheduler.app.committing import Commits
+from scheduler.app.extender_server import Extender
+from scheduler.app.front import Front
+from scheduler.app.notices import PER_S, Notices
+from scheduler.app.rounds import Outcome, Rounds
+from scheduler.app.scheduler_metrics import SchedulerMetrics
+from scheduler.app.withdrawing import Patience
+from slacktide.clock import SteadyClock, WallClock
+from slacktide.kube.cache import Cache
+from slacktide.kube.connection import Connection
+from slacktide.kube.election import Election
+from slacktide.kube.objects import Node, Pod
+from slacktide.kube.reading import Resource
+from slacktide.kube.reflector import Reflector
+from slacktide.kube.writing import Writer
+
+CONNECTIONS: Final = 24
+TICK_S: Final = 0.5  # patience is looked at this often
+LEASE: Final = "slacktide-scheduler"
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """How one process runs."""
+
+    me: str
+    namespace: str = "default"  # of the lease
+    host: str = "127.0.0.1"
+    port: int = 8082
+    direct: bool = False
+    every_s: float = 0.1  # rounds are no closer together
+    window_s: float = 20.0
+    lease_s: float = 15.0
+    writes_per_s: float = 1_000.0
+
+
+class Scheduler:
+    """One process."""
+
+    def __init__(self, client: httpx.AsyncClient, serving: Serving) -> None:
+        steady = SteadyClock()
+        self._serving, self._steady, self._wall = serving, steady, WallClock()
+        self._changed = asyncio.Event()
+        self.metrics = SchedulerMetrics()
+        self.board, pods = Board(), Cache[Pod]()
+        self._pods = Reflector(
+            client,
+            Resource("/api/v1/pods", Pod),
+            pods,
+            clock=steady,
+            deliver=lambda changes: self._wake(concerned=self.board.pods_changed(changes)),
+        )
+        self._nodes = Reflector(
+            client,
+            Resource("/api/v1/nodes", Node),
+            Cache[Node](),
+            clock=steady,
+            deliver=lambda changes: self._wake(concerned=self.board.nodes_changed(changes)),
+        )
+        self._election = Election(
+            client,
+            namespace=serving.namespace,
+            name=LEASE,
+            me=serving.me,
+            clock=steady,
+            duration_s=serving.lease_s,
+        )
+        may_write = self._election.may_write
+        writer = Writer(
+            client,
+            clock=steady,
+            per_s=serving.writes_per_s,
+            burst=int(2 * serving.writes_per_s),
+            may_write=may_write,
+        )
+        self._rounds = Rounds(self.board, Queues())
+        self._commits = Commits(
+            self.board,
+            pods,
+            client,
+            writer,
+            steady,
+            refuse=self._rounds.refused.__setitem__,
+            direct=serving.direct,
+        )
+        self._patience = Patience(self.board, client, writer, steady, window_s=serving.window_s)
+        few = Writer(client, clock=steady, per_s=PER_S, burst=int(PER_S), may_write=may_write)
+        self._notices = Notices(self.board, pods, few, serving.me)
+
+    async def run(self) -> None:
+        """Until it is cancelled.
+
+        Raises:
+            LeaseLost: when another process decides now.
+        """
+        front = Front(
+            Extender(self.board.places, self._commits.bind), self.metrics.page, self._is_ready
+        )
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._pods.run())
+            group.create_task(self._nodes.run())
+            group.create_task(_answering(front, self._serving))
+            await self._pods.synced.wait()
+            await self._nodes.synced.wait()
+            await self._election.won()
+            try:
+                group.create_task(self._election.hold())
+                group.create_task(self._commits.run())
+                group.create_task(self._notices.run())
+                await self._decide()
+            finally:
+                await asyncio.shield(self._election.give_up())
+
+    def _is_ready(self) -> bool:
+        return self._pods.synced.is_set() and self._nodes.synced.is_set()
+
+    def _wake(self, *, concerned: bool) -> None:
+        if concerned:
+            self._changed.set()
+
+    async def _decide(self) -> None:
+        self._rounds.begin(epoch=self._election.epoch, steady_s=self._steady.now_s())
+        self._patience.inherit([g for g, s in self._rounds.standings.items() if s.partly])
+        log.warning("deciding", me=self._serving.me, epoch=self._election.epoch)
+        while True:
+            self._changed.clear()
+            await self._round()
+            await asyncio.sleep(self._serving.every_s)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), TICK_S)
+
+    async def _round(self) -> None:
+        begun_s = self._steady.now_s()
+        outcome = await self._rounds.once(now_s=int(self._wall.now_s()), steady_s=begun_s)
+        self._commits.send([one.uid for placed in outcome.placed for one in placed.members])
+        self._commits.send_again()
+        self._notices.of_round(outcome)
+        for gang in await self._patience.look(self._rounds.standings):
+            self._notices.of_withdrawn(gang)
+        self._measure(outcome, self._steady.now_s() - begun_s)
+
+    def _measure(self, outcome: Outcome, took_s: float) -> None:
+        self.metrics.round(
+            asked=outcome.asked,
+            placed=len(outcome.placed),
+            tasks=len(self.board),
+            assumed=len(self.board.assumed),
+            withdrawn=self._patience.withdrawn,
+            written=self._commits.written,
+            took_s=took_s,
+        )
+
+
+class _Quiet(uvicorn.Server):
+    """A uvicorn that leaves signals to whoever runs the loop."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def _answering(front: Front, serving: Serving) -> None:
+    config = uvicorn.Config(
+        front,
+        host=serving.host,
+        port=serving.port,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        lifespan="off",
+        timeout_keep_alive=90,  # kube-scheduler keeps its connections
+        timeout_graceful_shutdown=1,
+    )
+    await _Quiet(config).serve()
+
+
+async def serve(connection: Connection, serving: Serving) -> None:
+    """Runs one process until it is cancelled."""
+    async with connection.client(connections=CONNECTIONS) as client:
+        await Scheduler(client, serving).run()
+
+
+def fresh_identity() -> str:
+    """A name that no other process has, and not this one's next run either."""
+    return f"{socket.gethostname()}-{os.getpid()}-{time.time_ns():x}"

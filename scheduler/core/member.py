@@ -1,0 +1,97 @@
+"""One task of a gang as its pod tells it, and the decision that is written on that pod.
+
+Always holds: a decision counts only once our gate is gone from the pod, since one patch writes the
+decision and lifts the gate; so whatever was decided can be read from pods alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+import msgspec
+
+LONGEST_TEXT: Final = 1_024  # characters of a decision; a longer one is not ours
+
+
+class Stage(Enum):
+    """How far a task has come."""
+
+    GATED = "gated"  # others' gates hold it: not ours to place
+    WAITING = "waiting"  # for a place
+    RELEASED = "released"  # it has a place and is not bound
+    BOUND = "bound"
+    DONE = "done"  # succeeded or failed
+    LEAVING = "leaving"  # being deleted
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """Where one task of a gang goes, and with how many others it was decided."""
+
+    plan: str  # unique: the lease's epoch and a count
+    node: str
+    tasks: int  # placed by the same plan
+    epoch: int  # of the lease: who decided
+    newest_s: int = 0  # when the youngest of them was created, by the API server's clock
+    at_s: int = 0  # when it was decided
+
+
+_DECISION: Final = msgspec.json.Decoder(Decision)
+
+
+def decision_text(decision: Decision) -> str:
+    """As it is written on the pod."""
+    return msgspec.json.encode(decision).decode()
+
+
+def decision_of(text: str | None) -> Decision | None:
+    """What stands on a pod; None where nothing does, or nothing of ours."""
+    if not text or len(text) > LONGEST_TEXT:
+        return None
+    try:
+        found = _DECISION.decode(text)
+    except msgspec.DecodeError:
+        return None
+    return found if found.node and found.plan else None
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One task, under the UID of its pod."""
+
+    uid: str
+    namespace: str
+    name: str
+    gang: str  # key: one gang in the whole cluster
+    least: int  # of the gang, or none
+    total: int  # of the gang, or as many as there are where 0
+    queue: str
+    cpu_milli: int
+    memory_bytes: int
+    priority: int
+    created_s: int
+    duration_s: int
+    stage: Stage
+    node: str = ""  # bound to, or decided
+    decision: Decision | None = None
+    owned: bool = False  # a controller makes another one when this one is deleted
+    gated: bool = False  # our gate is on it
+    replaces: str = ""  # UID of the pod that this one is for, once that one is gone
+    plain: bool = False  # asks for batch resources alone, so it may be bound without kube-scheduler
+
+    @property
+    def holds(self) -> bool:
+        """Whether it takes room on `node`."""
+        return bool(self.node) and self.stage is not Stage.DONE
+
+    @property
+    def end_s(self) -> int:
+        """When it is predicted to end, if it started when that was decided."""
+        begun_s = self.decision.at_s if self.decision is not None else self.created_s
+        return begun_s + self.duration_s
+
+    @property
+    def placed(self) -> bool:
+        """Whether it runs or has run."""
+        return self.stage in (Stage.BOUND, Stage.DONE)

@@ -1,0 +1,95 @@
+"""Gangs as users submit them, the second kube-scheduler's configuration, and a planner process."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, Final
+
+import httpx
+
+from slacktide.contract import (
+    ANNOTATION_GANG_MIN,
+    ANNOTATION_GANG_NAME,
+    ANNOTATION_GANG_TOTAL,
+    GATE_GANG,
+    RESOURCE_BATCH_CPU,
+    RESOURCE_TASK,
+    SCHEDULER_OFFLINE,
+)
+from slacktide.testing.cluster.control_plane import ControlPlane
+from slacktide.testing.cluster.processes import Process
+
+PROGRAM: Final = "from scheduler.app.commands import commands; commands[0]()"
+
+
+def planner(
+    plane: ControlPlane, *, port: int, name: str = "planner", mode: str = "gated", **flags: str
+) -> Process:
+    """`slacktide serve scheduler` with a short lease and window; it may be killed."""
+    given = {"lease-s": "3", "window-s": "10", "round-ms": "20"} | flags
+    command = [sys.executable, "-c", PROGRAM, "scheduler", "--kubeconfig", plane.kubeconfig()]
+    command += ["--mode", mode, "--extender-port", str(port)]
+    for flag, value in given.items():
+        command += [f"--{flag}", value]
+    return Process(name, [str(part) for part in command], folder=plane.folder)
+
+
+def extended(port: int) -> dict[str, Any]:
+    """The second kube-scheduler's configuration, with the extender on that port."""
+    return {
+        "profiles": [{"schedulerName": SCHEDULER_OFFLINE}],
+        "podInitialBackoffSeconds": 1,
+        "podMaxBackoffSeconds": 2,
+        "extenders": [
+            {
+                "urlPrefix": f"http://127.0.0.1:{port}",
+                "filterVerb": "filter",
+                "nodeCacheCapable": True,
+                "managedResources": [{"name": RESOURCE_TASK, "ignoredByScheduler": True}],
+            }
+        ],
+    }
+
+
+def task(
+    name: str,
+    gang: str = "",
+    *,
+    least: int = 1,
+    milli: int = 1_000,
+    gated: bool = True,
+    scheduler: str = SCHEDULER_OFFLINE,
+) -> dict[str, Any]:
+    """A batch pod as the admission webhook leaves it."""
+    wants = {RESOURCE_BATCH_CPU: str(milli), RESOURCE_TASK: "1"}
+    notes = {ANNOTATION_GANG_NAME: gang, ANNOTATION_GANG_MIN: str(least)} if gang else {}
+    if gang:
+        notes[ANNOTATION_GANG_TOTAL] = str(least)
+    spec: dict[str, Any] = {
+        "schedulerName": scheduler,
+        "terminationGracePeriodSeconds": 0,  # there is no kubelet to wait for
+        "containers": [
+            {
+                "name": "task",
+                "image": "none",
+                "resources": {"requests": wants, "limits": wants},
+            }
+        ],
+    }
+    if gated:
+        spec["schedulingGates"] = [{"name": GATE_GANG}]
+    meta = {"name": name, "annotations": notes, "labels": {"gang": gang or name}}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec}
+
+
+def gang(name: str, size: int, **task_is: Any) -> list[dict[str, Any]]:
+    """Its pods."""
+    return [task(f"{name}-{k}", name, least=size, **task_is) for k in range(size)]
+
+
+def answers(port: int, path: str = "/readyz") -> bool:
+    """Whether the planner's door is open."""
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}{path}", timeout=2, trust_env=False).is_success
+    except httpx.HTTPError:
+        return False
