@@ -70,6 +70,7 @@ class PodSpec(msgspec.Struct, frozen=True, rename="camel"):
     containers: tuple[Container, ...] = ()
     init_containers: tuple[Container, ...] = ()
     node_name: str = ""
+    active_deadline_seconds: int | None = None
     scheduler_name: str = ""
     priority: int = 0
     priority_class_name: str = ""
