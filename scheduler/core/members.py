@@ -138,10 +138,12 @@ def _why_not(shape: Shape, roles: Sequence[Role]) -> str:
         gate, held = gates.most_common(1)[0]
         who = "Kueue" if gate == KUEUE_GATE else f"whoever set the gate {gate}"
         return f"waits for {who} to let {held} of its pods go"
-    have, least = sum(role.have for role in roles), sum(role.least for role in roles)
-    named = len(roles) > 1 and short[0].name
-    detail = f": {short[0].have} of {short[0].least} of role {short[0].name}" if named else ""
-    return f"has {have} of {least} pods{detail}"
+    have = sum(min(role.have, role.least) for role in roles)
+    least = sum(role.least for role in roles)
+    if len(roles) == 1 or not short[0].name:
+        return f"has {have} of {least} pods"
+    one = short[0]
+    return f"has {one.have} of {one.least} pods of role {one.name}, {have} of {least} in all"
 
 
 def _priority(pods: Sequence[Pod], shape: Shape) -> int:

@@ -78,7 +78,7 @@ class Role:
 
     @property
     def waiting(self) -> tuple[Member, ...]:
-        """Those that want a place."""
+        """Those that want a place; also those that have one in a plan and are not bound yet."""
         return tuple(member for member in self.members if member.waits)
 
     @property

@@ -50,19 +50,17 @@ def pod(
         api = {"Job": "batch/v1"}.get(owner[0], "x.io/v1")
         reference = {"kind": owner[0], "name": owner[1], "uid": f"uid-{owner[1]}"}
         metadata["ownerReferences"] = [{**reference, "apiVersion": api, "controller": True}]
-    return msgspec.convert(
-        {
-            "metadata": metadata,
-            "spec": {
-                "containers": [{"name": "app", "resources": {"requests": {"cpu": cpu}}}],
-                "schedulingGates": [{"name": gate} for gate in gates if not node],
-                "nodeName": node,
-                **spec,
-            },
-            "status": {"phase": phase},
+    body = {
+        "metadata": metadata,
+        "spec": {
+            "containers": [{"name": "app", "resources": {"requests": {"cpu": cpu}}}],
+            "schedulingGates": [{"name": gate} for gate in gates if not node],
+            "nodeName": node,
+            **spec,
         },
-        Pod,
-    )
+        "status": {"phase": phase},
+    }
+    return msgspec.json.decode(msgspec.json.encode(body), type=Pod)
 
 
 def pods(count: int, **each: Any) -> list[Pod]:
