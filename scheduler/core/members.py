@@ -1,6 +1,6 @@
 """Gangs out of pods and group objects, whichever way they were told: one internal model.
 
-    gang_key(pod)                    which gang, from the pod alone: for an index over pods
+    order.gang_key(pod)              which gang, from the pod alone: for an index over pods
     gang_of(key, pods, groups)       that gang
     gangs_of(pods, groups)           all of them, and the Jobs that wait without pods
 

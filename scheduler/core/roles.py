@@ -152,12 +152,11 @@ def _task(pod: Pod) -> Hashable:
     owner = next((one.uid for one in pod.metadata.owner_references if one.controller), "")
     if owner:
         return owner, _requests(pod)
-    affinity = b"" if pod.spec.affinity is None else bytes(pod.spec.affinity)
+    affinity = bytes(pod.spec.affinity)
     if pod.spec.node_name or _PIN in affinity:  # it may carry what pinned it to its node
         return _Placed(_requests(pod))
-    wishes = (pod.spec.tolerations, pod.spec.topology_spread_constraints)
-    raw = tuple(None if wish is None else bytes(wish) for wish in wishes)
-    return _requests(pod), affinity, _frozen(pod.spec.node_selector), raw
+    wishes = (bytes(pod.spec.tolerations), bytes(pod.spec.topology_spread_constraints))
+    return _requests(pod), affinity, _frozen(pod.spec.node_selector), wishes
 
 
 def _requests(pod: Pod) -> Hashable:

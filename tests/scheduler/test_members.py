@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scheduler.core.members import gang_key, gangs_of
-from scheduler.core.ways_in.order import NAMED, OWNED
+from scheduler.core.members import gangs_of
+from scheduler.core.ways_in.order import NAMED, OWNED, gang_key
 from scheduler.core.ways_in.shape import Groups, Near
 from slacktide.kube.groups import CoschedulingPodGroup, Job, VolcanoPodGroup
 from slacktide.kube.objects import Pod

@@ -21,7 +21,7 @@ ASKS = "write a whole number from 1 to 1000000"
 OURS = "slacktide.io/gang-"
 KOORDINATOR = "gang.scheduling.koordinator.sh/"
 GROUP = {"scheduling.x-k8s.io/pod-group": "a"}
-NATIVE = {"schedulingGroup": {"podGroupName": "a"}}
+NATIVE: dict[str, Any] = {"schedulingGroup": {"podGroupName": "a"}}
 VOLCANO = {"scheduling.k8s.io/group-name": "a"}
 
 
