@@ -142,7 +142,7 @@ def test_members_that_run_belong_with_those_that_wait_for_the_same() -> None:
             pod("runs", annotations=OURS, node="n1", phase="Running", affinity=pin),
             pod("pinned", annotations=OURS, gates=(), affinity=pin),
             pod("waits", annotations=OURS),
-            pod("bigger", annotations=OURS, cpu="8"),
+            pod("bigger", annotations=OURS, cpu="8", after_s=9),
         ]
     )
     assert roles(gang) == [("", 2, 3), ("-2", 0, 1)]
