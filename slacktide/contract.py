@@ -58,3 +58,50 @@ ANNOTATION_RIGHTSIZE: Final = f"{GROUP}/right-size"  # "off" leaves the pod as i
 ANNOTATION_ORIGINAL_REQUESTS: Final = f"{GROUP}/original-requests"  # JSON, what the owner asked for
 ANNOTATION_REASON: Final = f"{GROUP}/reason"  # the sentence behind the last decision
 ANNOTATION_MIRROR_POD: Final = "kubernetes.io/config.mirror"  # a static pod's shadow: not ours
+ANNOTATION_DURATION: Final = f"{GROUP}/expected-duration"  # "2h", as its owner expects it
+ANNOTATION_TIME_LIMIT: Final = f"{GROUP}/time-limit"  # "24h" of running, then it has failed
+DEFAULT_QUEUE: Final = "default"
+
+# How the peers name a gang, its roles and its queue. Read from their public API definitions:
+# scheduler-plugins apis/scheduling/v1alpha1, koordinator apis/extension, volcano apis
+# scheduling/v1beta1 and batch/v1alpha1, kueue pkg/controller/constants, jobset api/v1alpha2,
+# kuberay controllers/ray/utils, spark-operator pkg/common, mpi-operator apis/kubeflow/v2beta1.
+LABEL_POD_GROUP: Final = "scheduling.x-k8s.io/pod-group"
+LABEL_POD_GROUP_OLD: Final = (
+    "pod-group.scheduling.sigs.k8s.io"  # before it was renamed; Koordinator
+)
+LABEL_LIGHT_GROUP: Final = "pod-group.scheduling.sigs.k8s.io/name"  # a gang without an object
+LABEL_LIGHT_GROUP_MIN: Final = "pod-group.scheduling.sigs.k8s.io/min-available"
+
+KOORDINATOR_GANG: Final = "gang.scheduling.koordinator.sh/name"
+KOORDINATOR_MIN: Final = "gang.scheduling.koordinator.sh/min-available"
+KOORDINATOR_TOTAL: Final = "gang.scheduling.koordinator.sh/total-number"
+KOORDINATOR_WAIT: Final = "gang.scheduling.koordinator.sh/waiting-time"
+KOORDINATOR_MODE: Final = "gang.scheduling.koordinator.sh/mode"
+KOORDINATOR_GROUPS: Final = "gang.scheduling.koordinator.sh/groups"
+KOORDINATOR_QUOTA: Final = "quota.scheduling.koordinator.sh/name"
+
+VOLCANO_GROUP: Final = "scheduling.k8s.io/group-name"
+VOLCANO_GROUP_NEW: Final = "scheduling.volcano.sh/group-name"
+VOLCANO_TASK: Final = "volcano.sh/task-spec"
+VOLCANO_QUEUE: Final = "volcano.sh/queue-name"
+VOLCANO_QUEUE_ANNOTATION: Final = "scheduling.volcano.sh/queue-name"
+
+KUEUE_QUEUE: Final = "kueue.x-k8s.io/queue-name"
+KUEUE_GATE: Final = "kueue.x-k8s.io/admission"
+KUEUE_GROUP: Final = "kueue.x-k8s.io/pod-group-name"
+KUEUE_GROUP_TOTAL: Final = "kueue.x-k8s.io/pod-group-total-count"
+KUEUE_MIN_PARALLELISM: Final = "kueue.x-k8s.io/job-min-parallelism"
+KUEUE_ONE_DOMAIN: Final = "kueue.x-k8s.io/podset-required-topology"
+KUEUE_RATHER_ONE_DOMAIN: Final = "kueue.x-k8s.io/podset-preferred-topology"
+
+JOBSET: Final = "jobset.sigs.k8s.io/jobset-name"
+JOBSET_ROLE: Final = "jobset.sigs.k8s.io/replicatedjob-name"
+RAY_CLUSTER: Final = "ray.io/cluster"
+RAY_NODE_TYPE: Final = "ray.io/node-type"
+RAY_WORKER_GROUP: Final = "ray.io/group"
+SPARK_APPLICATION: Final = "spark-app-selector"
+SPARK_ROLE: Final = "spark-role"
+TRAINING_JOB: Final = "training.kubeflow.org/job-name"
+TRAINING_ROLE: Final = "training.kubeflow.org/job-role"
+TRAINING_REPLICA: Final = "training.kubeflow.org/replica-type"

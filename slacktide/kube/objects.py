@@ -70,6 +70,7 @@ class PodSpec(msgspec.Struct, frozen=True, rename="camel"):
     containers: tuple[Container, ...] = ()
     init_containers: tuple[Container, ...] = ()
     node_name: str = ""
+    active_deadline_seconds: int | None = None
     scheduler_name: str = ""
     priority: int = 0
     priority_class_name: str = ""
@@ -77,10 +78,11 @@ class PodSpec(msgspec.Struct, frozen=True, rename="camel"):
     scheduling_group: SchedulingGroup | None = None
     node_selector: dict[str, str] | None = None
     overhead: dict[str, str | int | float] | None = None
-    # Judged where they are met, left alone elsewhere.
-    affinity: msgspec.Raw | None = None
-    tolerations: msgspec.Raw | None = None
-    topology_spread_constraints: msgspec.Raw | None = None
+    # Judged where they are met, left alone elsewhere; empty where missing. (`Raw | None` would
+    # decode null alone.)
+    affinity: msgspec.Raw = msgspec.Raw()
+    tolerations: msgspec.Raw = msgspec.Raw()
+    topology_spread_constraints: msgspec.Raw = msgspec.Raw()
 
 
 class PodStatus(msgspec.Struct, frozen=True, rename="camel"):

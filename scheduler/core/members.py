@@ -1,0 +1,196 @@
+"""Gangs out of pods and group objects, whichever way they were told: one internal model.
+
+    order.gang_key(pod)              which gang, from the pod alone: for an index over pods
+    gang_of(key, pods, groups)       that gang
+    gangs_of(pods, groups)           all of them, and the Jobs that wait without pods
+
+Always holds: a pod is in one gang and in one of its roles; a gang is ready when every role has its
+least, nothing is wrong with it and nobody else holds it back; where it is not, `reason` is one
+sentence that says what it waits for.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from scheduler.core.queue_name import queue_of
+from scheduler.core.roles import Role, roles_of
+from scheduler.core.ways_in.job import JOB, finished, is_offline
+from scheduler.core.ways_in.order import WAYS, gang_key, rivals
+from scheduler.core.ways_in.shape import Groups, Key, Near, Shape, annotation
+from slacktide.contract import (
+    ANNOTATION_DURATION,
+    ANNOTATION_TIME_LIMIT,
+    KUEUE_GATE,
+    KUEUE_ONE_DOMAIN,
+    KUEUE_RATHER_ONE_DOMAIN,
+)
+from slacktide.durations import parse_duration_s
+from slacktide.kube.groups import Job
+from slacktide.kube.objects import Meta, Pod
+
+SETTLES_S: Final = 5.0  # an operator that makes pods at one go makes the next one sooner
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gang:
+    """Pods that start together."""
+
+    key: Key
+    queue: str
+    roles: tuple[Role, ...]
+    priority: int
+    submit_s: float  # since the epoch; of the group's object, else of the oldest pod
+    duration_s: float | None  # as its owner expects it
+    limit_s: float | None  # it may run so long
+    wait_s: float | None  # placed members may wait so long for the others
+    near: Near | None
+    suspended: bool
+    ready: bool
+    reason: str  # why not ready, else empty
+    ready_at_s: float | None  # by time alone, where only time is missing
+    notes: tuple[str, ...]  # what was odd about it, and what was made of that
+
+    @property
+    def id(self) -> str:
+        """Unique among gangs: the way in, the namespace and the name."""
+        return "/".join(self.key)
+
+    @property
+    def least(self) -> int:
+        """Pods that it needs."""
+        return sum(role.least for role in self.roles)
+
+    @property
+    def have(self) -> int:
+        """Pods that it may count on."""
+        return sum(role.have for role in self.roles)
+
+
+def gangs_of(pods: Iterable[Pod], groups: Groups, *, now_s: float) -> list[Gang]:
+    """All gangs of these pods, and the offline Jobs that have none, the oldest first.
+
+    `now_s` is since the epoch.
+    """
+    by_key: dict[Key, list[Pod]] = {}
+    for pod in pods:
+        by_key.setdefault(gang_key(pod), []).append(pod)
+    for job in groups.jobs.values():
+        if is_offline(job) and not finished(job) and not _made_by_another(job):
+            by_key.setdefault(Key(JOB.source, job.metadata.namespace, job.metadata.name), [])
+    found = [gang_of(key, own, groups, now_s=now_s) for key, own in by_key.items()]
+    return sorted(found, key=lambda gang: (gang.submit_s, gang.key))
+
+
+def gang_of(key: Key, pods: Sequence[Pod], groups: Groups, *, now_s: float) -> Gang:
+    """The gang of these pods, which all have this key. Pods that are being deleted do not count."""
+    there = sorted(
+        (pod for pod in pods if pod.metadata.deletion_timestamp is None),
+        key=lambda pod: (created_s(pod.metadata), pod.metadata.name),
+    )
+    shape = WAYS[key.source].shape(key, there, groups)
+    roles = roles_of(there, shape)
+    metas = [pod.metadata for pod in there] + ([shape.group] if shape.group is not None else [])
+    settled_s = max((created_s(meta) for meta in metas), default=now_s) + SETTLES_S
+    reason = _why_not(shape, roles)
+    only_time = not reason and shape.settles and now_s < settled_s
+    duration_s, limit_s, notes = _times(metas, shape.limit_s)
+    return Gang(
+        key=key,
+        queue=queue_of(there, shape),
+        roles=roles,
+        priority=_priority(there, shape),
+        submit_s=min((created_s(meta) for meta in metas), default=now_s),
+        duration_s=duration_s,
+        limit_s=limit_s,
+        wait_s=shape.wait_s,
+        near=shape.near or _near(metas),
+        suspended=shape.suspended,
+        ready=not reason and not only_time,
+        reason="its last pod came a moment ago: more may follow" if only_time else reason,
+        ready_at_s=settled_s if only_time else None,
+        notes=shape.notes + notes + _conflicts(there, key),
+    )
+
+
+def created_s(meta: Meta) -> float:
+    """When an object was created, since the epoch; 0 where it does not say."""
+    if not meta.creation_timestamp:
+        return 0.0
+    try:
+        return datetime.fromisoformat(meta.creation_timestamp).timestamp()
+    except ValueError:
+        return 0.0
+
+
+def _why_not(shape: Shape, roles: Sequence[Role]) -> str:
+    if shape.problem:
+        return shape.problem
+    short = [role for role in roles if role.have < role.least]
+    if not short:
+        return ""
+    gates = Counter(gate for role in roles for one in role.members for gate in one.held)
+    if gates:
+        gate, held = gates.most_common(1)[0]
+        who = "Kueue" if gate == KUEUE_GATE else f"whoever set the gate {gate}"
+        return f"waits for {who} to let {held} of its pods go"
+    have = sum(min(role.have, role.least) for role in roles)
+    least = sum(role.least for role in roles)
+    if len(roles) == 1 or not short[0].name:
+        return f"has {have} of {least} pods"
+    one = short[0]
+    return f"has {one.have} of {one.least} pods of role {one.name}, {have} of {least} in all"
+
+
+def _priority(pods: Sequence[Pod], shape: Shape) -> int:
+    """The group's; else the highest of its pods', so that no driver waits for its workers."""
+    if shape.priority is not None:
+        return shape.priority
+    return max((pod.spec.priority for pod in pods), default=0)
+
+
+def _times(
+    metas: Sequence[Meta], limit_s: float | None
+) -> tuple[float | None, float | None, tuple[str, ...]]:
+    """Expected duration, the tighter of all time limits, and what could not be read."""
+    duration_s, first = _stated_s(metas, ANNOTATION_DURATION)
+    own_s, second = _stated_s(metas, ANNOTATION_TIME_LIMIT)
+    limits = [limit for limit in (limit_s, own_s) if limit is not None]
+    return duration_s, min(limits, default=None), first + second
+
+
+def _stated_s(metas: Sequence[Meta], name: str) -> tuple[float | None, tuple[str, ...]]:
+    """The longest that is stated."""
+    found: list[float] = []
+    notes: list[str] = []
+    for text in {annotation(meta, name) for meta in metas} - {""}:
+        try:
+            found.append(float(parse_duration_s(text)))
+        except ValueError as why:
+            notes.append(f"{name} is ignored: {str(why)[:120]}")
+    return max(found, default=None), tuple(notes)
+
+
+def _near(metas: Sequence[Meta]) -> Near | None:
+    """One domain, as Kueue's annotations of pods or their group ask for it."""
+    for name, required in ((KUEUE_ONE_DOMAIN, True), (KUEUE_RATHER_ONE_DOMAIN, False)):
+        for meta in metas:
+            if annotation(meta, name):
+                return Near(annotation(meta, name), required)
+    return None
+
+
+def _conflicts(pods: Sequence[Pod], key: Key) -> tuple[str, ...]:
+    others = dict.fromkeys(said for pod in pods[:1] for said in rivals(pod, key))
+    return tuple(f"named twice: {said}, but {key.source} counts" for said in others)
+
+
+def _made_by_another(job: Job) -> bool:
+    """Whether an owner with a way in of its own made the Job; CronJobs have none."""
+    return any(
+        owner.controller and owner.kind != "CronJob" for owner in job.metadata.owner_references
+    )
