@@ -95,7 +95,7 @@ class Seats:
         for row in rows:
             more = int(self.gangs.tasks[row] - self.gangs.min_available[row])
             cores = max(float(self.gangs.cpu_cores[row]), LEAST_CORES)
-            more = min(more, int(max(quota_cores, 0.0) / cores))
+            more = int(min(more, max(quota_cores, 0.0) / cores))
             if more > 0:
                 grown = self._taken(row, self._arranged(row, Wanted(more, 1), inside))
                 if grown:
