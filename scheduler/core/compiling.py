@@ -50,7 +50,7 @@ def compile_constraints(
     work = _Work(table, distinct, running or RunningPods.none())
     work.read()
     rows = _Rows(table)
-    kinds = [work.kind(index, rows.row(rules)) for index, rules in enumerate(distinct)]
+    kinds = [work.kind(index, rows) for index in range(len(distinct))]
     by_kind = {kind: place for place, kind in enumerate(dict.fromkeys(kinds))}
     of_rules = {rules: by_kind[kind] for rules, kind in zip(distinct, kinds, strict=True)}
     example = dict(zip(reversed(kinds), reversed(distinct), strict=True))
@@ -62,7 +62,7 @@ def compile_constraints(
         allowed=rows.stacked(rows.allowed),
         eligible=rows.stacked(rows.eligible),
         avoided=rows.stacked(rows.avoided) if any(a.any() for a in rows.avoided) else None,
-        at_most_one=np.array([work.is_at_most_one(kind) for kind in by_kind], np.bool_),
+        at_most_one=np.array(rows.at_most_one, np.bool_),
         wide=np.array([work.is_wide(kind) for kind in by_kind], np.bool_),
         topology=tuple(work.topology),
         counts=tuple(work.counts),
@@ -72,20 +72,22 @@ def compile_constraints(
 
 @dataclass(slots=True)
 class _Rows:
-    """Distinct demands on nodes alone."""
+    """Distinct demands on nodes alone, and whether a node takes one such task or more."""
 
     table: NodeTable
     seen: dict[object, int] = field(default_factory=dict)
     allowed: list[BoolArray] = field(default_factory=list)
     eligible: list[BoolArray] = field(default_factory=list)
     avoided: list[FloatArray] = field(default_factory=list)
+    at_most_one: list[bool] = field(default_factory=list)
 
-    def row(self, rules: Rules) -> int:
+    def row(self, rules: Rules, *, once: bool) -> int:
         wishes = _wishes(rules)
-        key = (rules.choices, rules.tolerations, rules.preferences, wishes)
+        key = (rules.choices, rules.tolerations, rules.preferences, wishes, once)
         if key not in self.seen:
             self.seen[key] = len(self.seen)
             self._add(rules, wishes)
+            self.at_most_one.append(once)
         return self.seen[key]
 
     def _add(self, rules: Rules, wishes: int) -> None:
@@ -133,11 +135,12 @@ class _Work:
             for term in (*rules.together, *[s.term for s in spreads], *[w.term for w in wishes]):
                 self._pods_near(term)
 
-    def kind(self, index: int, row: int) -> Kind:
+    def kind(self, index: int, rows: _Rows) -> Kind:
         """What one set of rules comes to."""
         rules, wishes = self.pending[index], _wishes(self.pending[index])
+        once = any(term.itself and self._is_single(term.counter) for term in self._apart[index])
         return Kind(
-            row=row,
+            row=rows.row(rules, once=once),
             adds=tuple(self._adds[index]),
             apart=tuple(self._apart[index]),
             together=tuple(Together(*self._counted(term, index)) for term in rules.together),
@@ -151,9 +154,6 @@ class _Work:
             pack=rules.pack,
             unjudged=rules.unjudged,
         )
-
-    def is_at_most_one(self, kind: Kind) -> bool:
-        return any(term.itself and self._is_single(term.counter) for term in kind.apart)
 
     def is_wide(self, kind: Kind) -> bool:
         far = any(not self._is_single(term.counter) for term in kind.apart)

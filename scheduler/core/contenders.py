@@ -17,7 +17,7 @@ import numpy as np
 
 from scheduler.core.fit import CELLS_AT_ONCE, Room, Saved, Task, classes_of, total_tasks
 from scheduler.core.queue_order import FairShares, in_line
-from scheduler.core.shortlist import Cost, Fitting, Shortlists
+from scheduler.core.shortlist import Cost, Open, Shortlists
 from scheduler.core.snapshot import GangColumns
 from slacktide.messages import BoolArray, FloatArray, IntArray
 
@@ -61,7 +61,9 @@ class Contenders:
         self._least_cores = least_cores(gangs)
         self._guarded = guarded
         members = in_line(gangs, members)
-        self._classes, of = classes_of(gangs, members, level=level, guarded=guarded)
+        self._classes, of = classes_of(
+            gangs, members, level=level, guarded=guarded, constraints=room.constraints
+        )
         self._class_of = np.zeros(len(gangs.ids), dtype=np.int64)
         self._class_of[members] = of
         self._capacity = total_tasks(room, self._classes)  # [C], at all times
@@ -100,15 +102,19 @@ class Contenders:
         return fitting
 
     def places(
-        self, gang: int, fitting: Fitting, cost: Cost, *, tasks: int, min_available: int
+        self, gang: int, is_open: Open, cost: Cost, *, tasks: int, min_available: int
     ) -> tuple[IntArray, IntArray]:
-        """The cheapest nodes and the tasks on each, for a gang that nothing binds but room."""
+        """The cheapest nodes and the tasks on each, for tasks that do not bind each other.
+
+        `is_open`: which of the nodes given their neighbours leave to them.
+        """
         wanted = min(tasks, self.capacity(gang))
         if wanted < min_available:
             return np.zeros(0, np.int64), np.zeros(0, np.int64)
         return self._lists.places(
             int(self._class_of[gang]),
-            fitting,
+            lambda nodes: self.fitting(gang, nodes),
+            is_open,
             cost,
             tasks=wanted,
             min_available=min_available,

@@ -16,10 +16,10 @@ from enum import StrEnum
 
 import numpy as np
 
-from scheduler.core.arrange import Wanted, arrange
+from scheduler.core.arrange import Candidates, Wanted, arrange
 from scheduler.core.contenders import least_cores
 from scheduler.core.endings import Endings
-from scheduler.core.fit import Room, TaskClasses, task_of, total_tasks
+from scheduler.core.fit import Room, Task, TaskClasses, task_of, total_tasks
 from scheduler.core.nearby import Nearby
 from scheduler.core.queue_order import FairShares, in_line
 from scheduler.core.refusal import refusals
@@ -129,10 +129,15 @@ class Aftermath:
             return self.fits_now(row)
         gangs, kind = self.snapshot.gangs, self.near.kind(self.snapshot.gangs, row)
         least = int(gangs.min_available[row])
-        task = task_of(gangs, row, level=int(self.level[row]))
+        task = self._task(row, int(self.level[row]))
         fitting = self.room.tasks_per_node(TaskClasses.one(task))[0]
+        able = np.flatnonzero(fitting)
         places = arrange(
-            self.near, kind, fitting, lambda able: np.zeros(len(able)), Wanted(least, least)
+            self.near,
+            kind,
+            Candidates(able, fitting[able]),
+            lambda nodes: np.zeros(len(nodes)),
+            Wanted(least, least),
         )
         return int(places[1].sum())
 
@@ -145,9 +150,12 @@ class Aftermath:
         return self._fits(gang, self._emptied(self.snapshot))
 
     def _fits(self, gang: int, room: Room, *, level: int | None = None) -> int:
-        gangs = self.snapshot.gangs
-        task = task_of(gangs, gang, level=int(self.level[gang]) if level is None else level)
+        task = self._task(gang, int(self.level[gang]) if level is None else level)
         return int(total_tasks(room, TaskClasses.one(task))[0])
+
+    def _task(self, gang: int, level: int) -> Task:
+        constraints = self.snapshot.nodes.constraints
+        return task_of(self.snapshot.gangs, gang, level=level, constraints=constraints)
 
     def _emptied(self, snapshot: Snapshot) -> Room:
         return Endings.of(snapshot.nodes, snapshot.running, now_s=self.now_s).room()

@@ -44,7 +44,7 @@ class Task(NamedTuple):
     cpu_cores: float
     memory_bytes: float
     level: int
-    kind: int = 0  # of the room's constraints
+    row: int = 0  # of the room's constraints: the nodes it may run on
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class TaskClasses:
     memory_bytes: FloatArray  # [C] above 0
     level: IntArray  # [C] index of the horizon it is judged at
     guarded: IntArray  # [C] 1 where a reservation must be respected, else 0
-    kind: IntArray  # [C] of the room's constraints; 0 where there are none
+    row: IntArray  # [C] of the room's constraints; 0 where there are none
 
     def __len__(self) -> int:
         return len(self.level)
@@ -71,7 +71,7 @@ class TaskClasses:
             memory_bytes=np.maximum([task.memory_bytes], LEAST_BYTES),
             level=np.array([task.level]),
             guarded=np.array([int(guarded)]),
-            kind=np.array([task.kind]),
+            row=np.array([task.row]),
         )
 
     def part(self, chosen: slice | IntArray) -> TaskClasses:
@@ -81,22 +81,30 @@ class TaskClasses:
             memory_bytes=self.memory_bytes[chosen],
             level=self.level[chosen],
             guarded=self.guarded[chosen],
-            kind=self.kind[chosen],
+            row=self.row[chosen],
         )
 
 
-def task_of(gangs: GangColumns, gang: int, *, level: int) -> Task:
+def task_of(gangs: GangColumns, gang: int, *, level: int, constraints: Constraints | None) -> Task:
     """What one task of a gang asks for, judged at a horizon."""
+    row = 0
+    if constraints is not None and gangs.kind is not None:
+        row = int(constraints.row_of[gangs.kind[gang]])
     return Task(
         cpu_cores=float(gangs.cpu_cores[gang]),
         memory_bytes=float(gangs.memory_bytes[gang]),
         level=level,
-        kind=0 if gangs.kind is None else int(gangs.kind[gang]),
+        row=row,
     )
 
 
 def classes_of(
-    gangs: GangColumns, members: IntArray, *, level: IntArray, guarded: IntArray
+    gangs: GangColumns,
+    members: IntArray,
+    *,
+    level: IntArray,
+    guarded: IntArray,
+    constraints: Constraints | None = None,
 ) -> tuple[TaskClasses, IntArray]:
     """Group gangs by what their tasks ask for.
 
@@ -105,16 +113,19 @@ def classes_of(
         members: [M] indexes of those to group.
         level: [G] index of each gang's horizon.
         guarded: [G] 1 where the gang must respect a reservation.
+        constraints: what they ask beyond room.
 
     Returns:
         The classes, and [M] the class of each member.
     """
-    kind = np.zeros_like(level) if gangs.kind is None else gangs.kind
+    row = np.zeros_like(members)
+    if constraints is not None and gangs.kind is not None:
+        row = constraints.row_of[gangs.kind[members]]
     levels = int(level.max(initial=0)) + 1
     columns = (
         gangs.cpu_cores[members],
         gangs.memory_bytes[members],
-        (kind[members] * levels + level[members]) * 2 + guarded[members],
+        (row * levels + level[members]) * 2 + guarded[members],
     )
     order = np.lexsort(columns)
     new = np.zeros(len(members), dtype=np.bool_)
@@ -129,7 +140,7 @@ def classes_of(
         memory_bytes=np.maximum(gangs.memory_bytes[first], LEAST_BYTES),
         level=level[first],
         guarded=guarded[first],
-        kind=kind[first],
+        row=row[order[new]],
     )
     return classes, of
 
@@ -181,7 +192,7 @@ class Room:
             beside = self.reserved.tasks_per_node(classes.part(guarded), nodes)
             fitting[guarded] = np.minimum(fitting[guarded], beside)
         if self.constraints is not None:
-            self.constraints.cut(fitting, classes.kind, nodes)
+            self.constraints.cut(fitting, classes.row, nodes)
         return fitting
 
     def take(self, nodes: IntArray, count: IntArray, task: Task, *, outlasts: bool = False) -> None:
@@ -233,7 +244,9 @@ def gangs_that_fit(
     """
     members = members[_may_fit(room, gangs, members, level=level[members])]
     unguarded = np.zeros(len(gangs.ids), dtype=np.int64)
-    classes, of = classes_of(gangs, members, level=level, guarded=unguarded)
+    classes, of = classes_of(
+        gangs, members, level=level, guarded=unguarded, constraints=room.constraints
+    )
     return members[total_tasks(room, classes)[of] >= gangs.min_available[members]]
 
 

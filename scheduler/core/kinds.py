@@ -81,7 +81,7 @@ class Constraints:
     allowed: BoolArray  # [M, N] by labels and taints
     eligible: BoolArray  # [M, N] by labels alone: the nodes a spread counts
     avoided: FloatArray | None  # [M, N] share of the wishes not met; None where nobody wishes
-    at_most_one: BoolArray  # [S] one task a node
+    at_most_one: BoolArray  # [M] one task a node
     wide: BoolArray  # [S] a task on one node may close another one
     topology: tuple[str, ...]  # [counters] the label whose values are its domains
     counts: tuple[Mapping[int, int], ...]  # [counters] domain -> pods that run there
@@ -90,10 +90,9 @@ class Constraints:
         """Over which a counter counts."""
         return self.table.domains(self.topology[counter])
 
-    def cut(self, fitting: IntArray, kind: IntArray, nodes: IntArray | None) -> None:
+    def cut(self, fitting: IntArray, rows: IntArray, nodes: IntArray | None) -> None:
         """Take from [C, N] numbers of fitting tasks what labels, taints and ports forbid."""
-        rows = self.row_of[kind]
         fitting *= self.allowed[rows] if nodes is None else self.allowed[rows[:, None], nodes]
-        single = self.at_most_one[kind]
+        single = self.at_most_one[rows]
         if single.any():
             fitting[single] = np.minimum(fitting[single], 1)

@@ -20,6 +20,7 @@ class Nearby:
         """Start from the pods that run."""
         self.constraints = constraints
         self._counts = [dict(counts) for counts in constraints.counts]
+        self._eligible: dict[tuple[int, str], BoolArray] = {}
 
     def kind_index(self, gangs: GangColumns, row: int) -> int:
         """Which kind a gang's tasks are."""
@@ -50,6 +51,15 @@ class Nearby:
         pods = np.zeros(len(self.constraints.domains(counter).names), np.int64)
         pods[np.fromiter(counts, np.int64, len(counts))] = list(counts.values())
         return pods
+
+    def eligible(self, kind: Kind, counter: int) -> BoolArray:
+        """[D] domains in which some node meets the kind's rules on labels; taints aside."""
+        key = (kind.row, self.constraints.topology[counter])
+        if key not in self._eligible:
+            domains = self.constraints.domains(counter)
+            found = domains.of[self.constraints.eligible[kind.row] & (domains.of != NOWHERE)]
+            self._eligible[key] = np.bincount(found, minlength=len(domains.names)) > 0
+        return self._eligible[key]
 
     def open_to(self, kind: Kind, nodes: IntArray) -> BoolArray:
         """[len(nodes)] which of the nodes the pods that run leave to such a task."""

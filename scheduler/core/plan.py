@@ -117,7 +117,9 @@ class _Round:
 
     def task(self, gang: int) -> Task:
         """What one of its tasks asks for."""
-        return task_of(self.snapshot.gangs, gang, level=int(self.level[gang]))
+        constraints = self.snapshot.nodes.constraints
+        level = int(self.level[gang])
+        return task_of(self.snapshot.gangs, gang, level=level, constraints=constraints)
 
     def book(self, waiting: IntArray, kept_by: int | None) -> None:
         """Reserve for one of the gangs that do not fit now and have waited long enough."""

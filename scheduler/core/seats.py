@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from scheduler.core.arrange import Places, Role, Wanted, arrange, domains_by_fit
+from scheduler.core.arrange import Candidates, Places, Role, Wanted, arrange, domains_by_fit
 from scheduler.core.contenders import Contenders
 from scheduler.core.fit import LEAST_CORES, Task
 from scheduler.core.kinds import Kind
@@ -41,7 +41,7 @@ class Seats:
         `quota_cores` must cover the least the gang needs.
         """
         if len(rows) == 1 and self._is_free(rows[0]):
-            return self._seat_free(rows[0], quota_cores)
+            return self._seat_free(rows[0], self._wanted(rows[0], quota_cores))
         for inside in self._packings(rows):
             self.contenders.mark()
             self._added = []
@@ -57,11 +57,10 @@ class Seats:
             return True
         return not self.near.constraints.wide[self.near.kind_index(self.gangs, row)]
 
-    def _seat_free(self, row: int, quota_cores: float) -> dict[int, Places]:
-        wanted = self._wanted(row, quota_cores)
+    def _seat_free(self, row: int, wanted: Wanted) -> dict[int, Places]:
         places = self.contenders.places(
             row,
-            lambda nodes: self._fitting(row, nodes),
+            lambda nodes: self._open(row, nodes),
             lambda nodes: self.cost(row, nodes),
             tasks=wanted.tasks,
             min_available=wanted.min_available,
@@ -69,13 +68,13 @@ class Seats:
         return self._taken(row, places)
 
     def _seat_all(
-        self, rows: Sequence[int], inside: BoolArray | None, quota_cores: float
+        self, rows: Sequence[int], inside: IntArray | None, quota_cores: float
     ) -> dict[int, Places]:
         found: dict[int, Places] = {}
         for row in rows:
             least = int(self.gangs.min_available[row])
-            alone = self._wanted(row, quota_cores) if len(rows) == 1 else Wanted(least, least)
-            taken = self._taken(row, self._arranged(row, alone, inside))
+            wanted = self._wanted(row, quota_cores) if len(rows) == 1 else Wanted(least, least)
+            taken = self._seat_role(row, wanted, inside)
             if not taken:
                 return {}
             found |= taken
@@ -84,11 +83,19 @@ class Seats:
             self._grow(rows, found, inside, quota_cores)
         return found
 
+    def _seat_role(self, row: int, wanted: Wanted, inside: IntArray | None) -> dict[int, Places]:
+        if inside is None and self._is_free(row):
+            return self._seat_free(row, wanted)
+        kind = Kind() if self.near is None else self.near.kind(self.gangs, row)
+        candidates = self._candidates(row, inside)
+        places = arrange(self.near, kind, candidates, lambda able: self.cost(row, able), wanted)
+        return self._taken(row, places)
+
     def _grow(
         self,
         rows: Sequence[int],
         found: dict[int, Places],
-        inside: BoolArray | None,
+        inside: IntArray | None,
         quota_cores: float,
     ) -> None:
         """More tasks for elastic roles, as room and quota allow."""
@@ -97,13 +104,13 @@ class Seats:
             cores = max(float(self.gangs.cpu_cores[row]), LEAST_CORES)
             more = int(min(more, max(quota_cores, 0.0) / cores))
             if more > 0:
-                grown = self._taken(row, self._arranged(row, Wanted(more, 1), inside))
+                grown = self._seat_role(row, Wanted(more, 1), inside)
                 if grown:
                     found[row] = _both(found[row], grown[row])
                     quota_cores -= int(grown[row][1].sum()) * cores
 
-    def _packings(self, rows: Sequence[int]) -> Iterator[BoolArray | None]:
-        """Masks [N] of domains that may take the whole gang; None for everywhere."""
+    def _packings(self, rows: Sequence[int]) -> Iterator[IntArray | None]:
+        """Nodes of domains that may take the whole gang; None for everywhere."""
         pack = None if self.near is None else self.near.kind(self.gangs, rows[0]).pack
         if self.near is None or pack is None:
             yield None
@@ -111,33 +118,26 @@ class Seats:
         domains = self.near.constraints.table.domains(pack.topology_key)
         roles = [
             Role(
-                self.contenders.fitting(row),
+                self._candidates(row, None),
                 Wanted(int(self.gangs.tasks[row]), int(self.gangs.min_available[row])),
                 float(self.gangs.cpu_cores[row]),
             )
             for row in rows
         ]
         for domain in domains_by_fit(domains, roles):
-            yield domains.of == domain
+            yield np.flatnonzero(domains.of == domain)
         if not pack.required:
             yield None
 
-    def _arranged(self, row: int, wanted: Wanted, inside: BoolArray | None) -> Places:
-        fitting = self._fitting(row, None)
-        if inside is not None:
-            fitting *= inside
-        kind = Kind() if self.near is None else self.near.kind(self.gangs, row)
-        return arrange(self.near, kind, fitting, lambda nodes: self.cost(row, nodes), wanted)
+    def _candidates(self, row: int, inside: IntArray | None) -> Candidates:
+        fits = self.contenders.fitting(row, inside)
+        able = np.flatnonzero(fits)
+        return Candidates(able if inside is None else inside[able], fits[able])
 
-    def _fitting(self, row: int, nodes: IntArray | None) -> IntArray:
-        fitting = self.contenders.fitting(row, nodes)
+    def _open(self, row: int, nodes: IntArray) -> BoolArray:
         if self.near is None:
-            return fitting
-        kind = self.near.kind(self.gangs, row)
-        if kind.apart or kind.together:
-            able = np.flatnonzero(fitting)
-            fitting[able] *= self.near.open_to(kind, able if nodes is None else nodes[able])
-        return fitting
+            return np.ones(len(nodes), np.bool_)
+        return self.near.open_to(self.near.kind(self.gangs, row), nodes)
 
     def _wanted(self, row: int, quota_cores: float) -> Wanted:
         least = int(self.gangs.min_available[row])

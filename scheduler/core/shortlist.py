@@ -18,12 +18,13 @@ from typing import Final
 import numpy as np
 
 from scheduler.core.gang import nodes_for_gang
-from slacktide.messages import FloatArray, IntArray
+from slacktide.messages import BoolArray, FloatArray, IntArray
 
 SHORT: Final = 1024  # nodes kept of one look; a look at 100,000 costs as much as thirty at these
 
 Cost = Callable[[IntArray], FloatArray]
 Fitting = Callable[[IntArray | None], IntArray]  # of the nodes given, or of all
+Open = Callable[[IntArray], BoolArray]  # of the nodes given
 
 
 @dataclass(slots=True)
@@ -55,19 +56,31 @@ class Shortlists:
         self._size = after
 
     def places(
-        self, kind: int, fitting: Fitting, cost: Cost, *, tasks: int, min_available: int
+        self,
+        kind: int,
+        fitting: Fitting,
+        is_open: Open,
+        cost: Cost,
+        *,
+        tasks: int,
+        min_available: int,
     ) -> tuple[IntArray, IntArray]:
-        """As `nodes_for_gang` over all nodes; `tasks` must be known to fit."""
+        """As `nodes_for_gang` over all nodes, where `tasks` are known to fit.
+
+        Gangs of one class share a list and may still differ in the nodes open to them.
+        """
         short = self._of.get(kind)
         if short is not None and self._size - short.seen <= 2 * SHORT:
-            found = self._among(short, fitting, cost, tasks=tasks, min_available=min_available)
-            if found is not None:
-                return found
+            nodes, fits, costs = self._among(short, fitting, cost)
+            fits = fits * is_open(nodes)
+            if fits.sum() >= tasks:
+                return _chosen(nodes, fits, costs, tasks=tasks, min_available=min_available)
         everywhere = fitting(None)
         able = np.flatnonzero(everywhere)
         costs = cost(able)
         self._of[kind] = self._shortest(able, costs, keep=max(SHORT, 4 * tasks))
-        return _chosen(able, everywhere[able], costs, tasks=tasks, min_available=min_available)
+        fits = everywhere[able] * is_open(able)
+        return _chosen(able, fits, costs, tasks=tasks, min_available=min_available)
 
     def _shortest(self, able: IntArray, costs: FloatArray, *, keep: int) -> _Short:
         if len(able) <= keep:
@@ -80,8 +93,9 @@ class Shortlists:
         return _Short(able[inside], (limit, last), self._size)
 
     def _among(
-        self, short: _Short, fitting: Fitting, cost: Cost, *, tasks: int, min_available: int
-    ) -> tuple[IntArray, IntArray] | None:
+        self, short: _Short, fitting: Fitting, cost: Cost
+    ) -> tuple[IntArray, IntArray, FloatArray]:
+        """The nodes of a list with what has changed since, what fits and what it costs."""
         nodes = np.union1d(short.nodes, self._touched[short.seen : self._size])
         fits = fitting(nodes)
         able = fits > 0
@@ -90,11 +104,7 @@ class Shortlists:
         bound_cost, bound_node = short.bound
         inside = (costs < bound_cost) | ((costs == bound_cost) & (nodes <= bound_node))
         short.nodes, short.seen = nodes[inside], self._size
-        if fits[inside].sum() < tasks:
-            return None
-        return _chosen(
-            nodes[inside], fits[inside], costs[inside], tasks=tasks, min_available=min_available
-        )
+        return short.nodes, fits[inside], costs[inside]
 
 
 def _chosen(
