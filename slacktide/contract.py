@@ -51,7 +51,6 @@ LABEL_QUEUE: Final = f"{GROUP}/queue"
 ANNOTATION_GANG_NAME: Final = f"{GROUP}/gang-name"
 ANNOTATION_GANG_MIN: Final = f"{GROUP}/gang-min-available"
 ANNOTATION_GANG_TOTAL: Final = f"{GROUP}/gang-total"
-ANNOTATION_DURATION: Final = f"{GROUP}/expected-duration-s"  # of a task, in seconds, by its owner
 ANNOTATION_DECISION: Final = f"{GROUP}/decision"  # JSON: where the planner decided that a pod goes
 ANNOTATION_REPLACES: Final = f"{GROUP}/replaces"  # UID of the withdrawn pod that this one is for
 ANNOTATION_RIGHTSIZE: Final = f"{GROUP}/right-size"  # "off" leaves the pod as it is

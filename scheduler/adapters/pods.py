@@ -25,6 +25,7 @@ from slacktide.contract import (
     RESOURCE_BATCH_MEMORY,
     RESOURCE_TASK,
 )
+from slacktide.durations import parse_duration_s
 from slacktide.errors import BadInput
 from slacktide.kube.objects import Container, Pod
 from slacktide.quantity import parse
@@ -69,7 +70,7 @@ def member_of(pod: Pod) -> Member:
         memory_bytes=memory_bytes,
         priority=spec.priority,
         created_s=_seconds(meta.creation_timestamp),
-        duration_s=_count(notes, ANNOTATION_DURATION, otherwise=DEFAULT_DURATION_S, most=10**9),
+        duration_s=_duration_s(notes),
         stage=stage,
         node=spec.node_name or (decision.node if decision is not None else ""),
         decision=decision,
@@ -111,7 +112,12 @@ def _of(container: Container, resource: str) -> int:
 def _is_plain(pod: Pod) -> bool:
     """Whether nothing but oversold resources decides where it may run."""
     spec = pod.spec
-    if spec.node_selector or spec.affinity or spec.topology_spread_constraints:
+    wishes = (spec.affinity, spec.topology_spread_constraints, spec.resource_claims)
+    if (
+        spec.node_selector
+        or any(wishes)
+        or any(one.persistent_volume_claim or one.ephemeral for one in spec.volumes)
+    ):
         return False
     return all(_only_ours(one) for one in (*spec.containers, *spec.init_containers))
 
@@ -121,13 +127,21 @@ def _only_ours(container: Container) -> bool:
     return all(name in OURS for one in given if one for name in one)
 
 
-def _count(notes: Mapping[str, str], name: str, *, otherwise: int, most: int = MOST_TASKS) -> int:
+def _count(notes: Mapping[str, str], name: str, *, otherwise: int) -> int:
     text = notes.get(name)
     if text is None:
         return otherwise
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:12]) <= most:
-        raise BadInput(f"{name}: {text[:40]!r} is no whole number from 1 to {most}")
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:12]) <= MOST_TASKS:
+        raise BadInput(f"{name}: {text[:40]!r} is no whole number from 1 to {MOST_TASKS}")
     return int(text)
+
+
+def _duration_s(notes: Mapping[str, str]) -> int:
+    """As its owner expects it; what is no duration is as good as none."""
+    try:
+        return int(parse_duration_s(notes[ANNOTATION_DURATION]))
+    except (KeyError, ValueError, BadInput):
+        return DEFAULT_DURATION_S
 
 
 def _seconds(stamp: str | None) -> int:

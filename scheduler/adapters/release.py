@@ -45,10 +45,10 @@ def annotated(pod: Pod, name: str, text: str) -> Operations:
     return [{"op": "add", "path": f"/metadata/annotations/{key}", "value": text}]
 
 
-def pinned(affinity: msgspec.Raw | None, node: str) -> dict[str, Any]:
+def pinned(affinity: msgspec.Raw, node: str) -> dict[str, Any]:
     """A pod's affinity, narrowed to one node."""
     whole: dict[str, Any] = {}
-    if affinity is not None:
+    if affinity:
         whole = msgspec.json.decode(affinity, type=dict[str, Any])
     of_nodes = dict(whole.get("nodeAffinity") or {})
     required = dict(of_nodes.get(REQUIRED) or {})

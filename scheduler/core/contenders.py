@@ -5,17 +5,29 @@ kept by class with the exact number of each that the room takes, brought up to d
 placement on the nodes it touched; a queue's line is cut, all at once, when its head cannot start.
 
 Always holds: within a round room only shrinks and use only grows, so a gang cut from its line
-could not have started later in the round either.
+could not have started later in the round either. (A gang that needs a neighbour who starts in this
+very round is the exception: it starts in the next.)
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 import numpy as np
 
-from scheduler.core.fit import CELLS_AT_ONCE, Room, Task, classes_of, total_tasks
+from scheduler.core.fit import CELLS_AT_ONCE, Room, Saved, Task, classes_of, total_tasks
 from scheduler.core.queue_order import FairShares, in_line
+from scheduler.core.shortlist import Cost, Open, Shortlists
 from scheduler.core.snapshot import GangColumns
-from slacktide.messages import BoolArray, IntArray
+from slacktide.messages import BoolArray, FloatArray, IntArray
+
+
+@dataclass(slots=True)
+class Mark:
+    """A moment to go back to."""
+
+    capacity: IntArray
+    taken: list[Saved] = field(default_factory=list)
 
 
 class Contenders:
@@ -36,22 +48,29 @@ class Contenders:
 
         Args:
             gangs: all of them.
-            members: [M] those that may start.
+            members: [M] rows of gangs that may start; a gang's line has its lead only.
             room: what is left; only `take` changes it from here on.
             shares: what queues use.
             level: [G] index of each gang's horizon.
             guarded: [G] 1 where the gang must respect the room's reservation.
-            first: a member whose turn comes before all others, if any.
+            first: a lead whose turn comes before all others, if any.
         """
-        self._gangs = gangs
         self._room = room
         self._shares = shares
+        self._least_tasks = gangs.min_available
+        self._least_cores = least_cores(gangs)
+        self._guarded = guarded
         members = in_line(gangs, members)
-        self._classes, of = classes_of(gangs, members, level=level, guarded=guarded)
+        self._classes, of = classes_of(
+            gangs, members, level=level, guarded=guarded, constraints=room.constraints
+        )
         self._class_of = np.zeros(len(gangs.ids), dtype=np.int64)
         self._class_of[members] = of
-        self._capacity = total_tasks(room, self._classes)  # [C], exact at all times
-        self._lines = _by_queue(gangs, members if first is None else members[members != first])
+        self._capacity = total_tasks(room, self._classes)  # [C], at all times
+        self._lists = Shortlists()
+        self._mark: Mark | None = None
+        leads = members[gangs.leads[members] == members]
+        self._lines = _by_queue(gangs, leads if first is None else leads[leads != first])
         self._first = first
 
     def next(self) -> int | None:
@@ -71,14 +90,41 @@ class Contenders:
                 return int(line[0])
         return None
 
-    def fitting(self, gang: int) -> IntArray:
-        """[N] how many of the gang's tasks fit on each node."""
+    def capacity(self, gang: int) -> int:
+        """How many of the gang's tasks fit: exactly, where nothing binds them to each other."""
+        return int(self._capacity[self._class_of[gang]])
+
+    def fitting(self, gang: int, nodes: IntArray | None = None) -> IntArray:
+        """[N] how many of the gang's tasks fit on each node, or on those given."""
         kind = int(self._class_of[gang])
-        fitting: IntArray = self._room.tasks_per_node(self._classes.part(slice(kind, kind + 1)))[0]
+        classes = self._classes.part(slice(kind, kind + 1))
+        fitting: IntArray = self._room.tasks_per_node(classes, nodes)[0]
         return fitting
+
+    def places(
+        self, gang: int, is_open: Open, cost: Cost, *, tasks: int, min_available: int
+    ) -> tuple[IntArray, IntArray]:
+        """The cheapest nodes and the tasks on each, for tasks that do not bind each other.
+
+        `is_open`: which of the nodes given their neighbours leave to them.
+        """
+        wanted = min(tasks, self.capacity(gang))
+        if wanted < min_available:
+            return np.zeros(0, np.int64), np.zeros(0, np.int64)
+        return self._lists.places(
+            int(self._class_of[gang]),
+            lambda nodes: self.fitting(gang, nodes),
+            is_open,
+            cost,
+            tasks=wanted,
+            min_available=min_available,
+        )
 
     def take(self, nodes: IntArray, count: IntArray, task: Task, *, outlasts: bool = False) -> None:
         """Take room on some nodes, and keep the capacity of every class exact."""
+        if self._mark is not None:
+            self._mark.taken.append(self._room.saved(nodes))
+        self._lists.touch(nodes)
         if len(self._classes) * len(nodes) > CELLS_AT_ONCE:
             self._room.take(nodes, count, task, outlasts=outlasts)
             self._capacity = total_tasks(self._room, self._classes)
@@ -88,10 +134,33 @@ class Contenders:
         lost = before - self._room.tasks_per_node(self._classes, nodes)
         self._capacity -= lost.sum(axis=1)
 
+    def mark(self) -> Mark:
+        """Remember this moment until `go_back` or `keep`."""
+        self._mark = Mark(self._capacity.copy())
+        return self._mark
+
+    def go_back(self) -> None:
+        """Undo everything since the mark."""
+        mark, self._mark = self._mark, None
+        if mark is not None:
+            for saved in reversed(mark.taken):
+                self._room.put_back(saved)
+                self._lists.touch(saved[0])
+            self._capacity = mark.capacity
+
+    def keep(self) -> None:
+        """Let what was done since the mark stand."""
+        self._mark = None
+
     def _can_start(self, queue: int, line: IntArray) -> BoolArray:
-        least = self._gangs.min_available[line]
-        in_maximum = least * self._gangs.cpu_cores[line] <= self._shares.room_cpu_cores(queue)
-        return in_maximum & (least <= self._capacity[self._class_of[line]])
+        in_maximum = self._least_cores[line] <= self._shares.room_cpu_cores(queue)
+        return in_maximum & (self._least_tasks[line] <= self._capacity[self._class_of[line]])
+
+
+def least_cores(gangs: GangColumns) -> FloatArray:
+    """[G] cores a gang needs at least, all its roles; those of other rows mean nothing."""
+    each = gangs.min_available * gangs.cpu_cores
+    return np.bincount(gangs.leads, weights=each, minlength=len(each)).astype(np.float64)
 
 
 def _by_queue(gangs: GangColumns, members: IntArray) -> dict[int, IntArray]:

@@ -2,8 +2,10 @@
 
 Sentences are made when somebody asks, from the numbers the round ended with: a round over
 thousands of pending gangs pays for none it does not show. One constraint is named as the blocking
-one, the first of these that holds: larger than the cluster, queue at its maximum, holds or waits
-behind a reservation, closed nodes, other batch tasks, online.
+one, the first of these that holds: larger than the cluster, its own rules about nodes, queue at
+its maximum, holds a reservation, its rules about neighbours, behind a reservation, roles that do
+not fit at once, closed nodes, other batch tasks, online. Of a gang of several roles it is the
+first role that is blocked.
 """
 
 from __future__ import annotations
@@ -14,9 +16,13 @@ from enum import StrEnum
 
 import numpy as np
 
+from scheduler.core.arrange import Candidates, Wanted, arrange
+from scheduler.core.contenders import least_cores
 from scheduler.core.endings import Endings
-from scheduler.core.fit import Room, Task, TaskClasses, total_tasks
+from scheduler.core.fit import Room, Task, TaskClasses, task_of, total_tasks
+from scheduler.core.nearby import Nearby
 from scheduler.core.queue_order import FairShares, in_line
+from scheduler.core.refusal import refusals
 from scheduler.core.reserve import Reservation
 from scheduler.core.snapshot import Snapshot
 from slacktide.messages import IntArray
@@ -26,9 +32,12 @@ class Blocked(StrEnum):
     """What keeps a gang from starting."""
 
     LARGER_THAN_CLUSTER = "larger than the cluster"
+    NO_NODE_ALLOWED = "no node it may run on"
     QUEUE_AT_MAX = "queue at its maximum"
     HOLDS_RESERVATION = "holds the reservation"
+    NEIGHBOURS = "its neighbours"
     BEHIND_RESERVATION = "behind a reservation"
+    NOT_TOGETHER = "its roles do not fit at once"
     NODES_CLOSED = "nodes closed"
     NO_ROOM_NOW = "no room now"
     ONLINE_NEEDS_THE_ROOM = "online needs the room"
@@ -61,33 +70,76 @@ class Aftermath:
     room: Room
     shares: FairShares
     reservation: Reservation | None
+    near: Nearby | None = None
 
     def blocked(self, gang: int) -> Blocked:
         """The one thing that keeps a pending gang from starting."""
-        gangs, nodes = self.snapshot.gangs, self.snapshot.nodes
-        least, queue = int(gangs.min_available[gang]), int(gangs.queue[gang])
-        bare = Room(nodes.cpu_cores[None, :], nodes.memory_bytes[None, :])
-        first_that_holds: tuple[tuple[Blocked, Callable[[], bool]], ...] = (
-            (Blocked.LARGER_THAN_CLUSTER, lambda: self._fits(gang, bare, level=0) < least),
-            (
-                Blocked.QUEUE_AT_MAX,
-                lambda: least * float(gangs.cpu_cores[gang]) > self.shares.room_cpu_cores(queue),
-            ),
-            (Blocked.HOLDS_RESERVATION, lambda: self._holds_reservation(gang)),
-            (Blocked.BEHIND_RESERVATION, lambda: self.fits_now(gang) >= least),
-            (Blocked.NODES_CLOSED, lambda: self._fits(gang, self._reopened()) >= least),
-            (Blocked.NO_ROOM_NOW, lambda: self.fits_without_batch(gang) >= least),
-            (
-                Blocked.NODES_CLOSED,
-                lambda: self._fits(gang, self._emptied(_all_open(self.snapshot))) >= least,
-            ),
-        )
+        gangs = self.snapshot.gangs
+        rows = np.flatnonzero(gangs.leads == gangs.leads[gang]).tolist()
         return next(
-            (code for code, holds in first_that_holds if holds()), Blocked.ONLINE_NEEDS_THE_ROOM
+            (code for code in map(self._blocked_alone, rows) if code is not None),
+            self._blocked_as_a_whole(gang),
         )
 
+    def _blocked_alone(self, row: int) -> Blocked | None:
+        """What would block a role even if it had no others; None where it has a place."""
+        gangs, nodes = self.snapshot.gangs, self.snapshot.nodes
+        least, queue = int(gangs.min_available[row]), int(gangs.queue[row])
+        bare = Room(nodes.cpu_cores[None, :], nodes.memory_bytes[None, :])
+        ruled = replace(bare, constraints=nodes.constraints)
+        cores = float(least_cores(gangs)[gangs.leads[row]])
+        first_that_holds: tuple[tuple[Blocked, Callable[[], bool]], ...] = (
+            (Blocked.LARGER_THAN_CLUSTER, lambda: self._fits(row, bare, level=0) < least),
+            (Blocked.NO_NODE_ALLOWED, lambda: self._fits(row, ruled, level=0) < least),
+            (Blocked.QUEUE_AT_MAX, lambda: cores > self.shares.room_cpu_cores(queue)),
+            (Blocked.HOLDS_RESERVATION, lambda: self._holds_reservation(row)),
+            (Blocked.NEIGHBOURS, lambda: self.fits_now(row) >= least > self._arranged(row)),
+        )
+        code = next((code for code, holds in first_that_holds if holds()), None)
+        if code is not None or self.fits_now(row) >= least:
+            return code
+        return self._lacks_room(row)
+
+    def _lacks_room(self, row: int) -> Blocked:
+        """Who has the room a role lacks."""
+        least = int(self.snapshot.gangs.min_available[row])
+        if self._fits(row, self._reopened()) >= least:
+            return Blocked.NODES_CLOSED
+        if self.fits_without_batch(row) >= least:
+            return Blocked.NO_ROOM_NOW
+        if self._fits(row, self._emptied(_all_open(self.snapshot))) >= least:
+            return Blocked.NODES_CLOSED
+        return Blocked.ONLINE_NEEDS_THE_ROOM
+
+    def _blocked_as_a_whole(self, gang: int) -> Blocked:
+        """Every role of the gang would have a place."""
+        if self.reservation is not None:
+            return Blocked.BEHIND_RESERVATION
+        kind = None if self.near is None else self.near.kind(self.snapshot.gangs, gang)
+        packed = kind is not None and kind.pack is not None and kind.pack.required
+        return Blocked.NEIGHBOURS if packed else Blocked.NOT_TOGETHER
+
     def _holds_reservation(self, gang: int) -> bool:
-        return self.reservation is not None and self.reservation.gang == gang
+        leads = self.snapshot.gangs.leads
+        return self.reservation is not None and self.reservation.gang == leads[gang]
+
+    def _arranged(self, row: int) -> int:
+        """How many tasks of a role, up to its least, its neighbours leave places for."""
+        if self.near is None:
+            return self.fits_now(row)
+        gangs, kind = self.snapshot.gangs, self.near.kind(self.snapshot.gangs, row)
+        least = int(gangs.min_available[row])
+        task = self._task(row, int(self.level[row]))
+        fitting = self.room.tasks_per_node(TaskClasses.one(task))[0]
+        able = np.flatnonzero(fitting)
+        places = arrange(
+            self.near,
+            kind,
+            Candidates(able, fitting[able]),
+            lambda nodes: np.zeros(len(nodes)),
+            Wanted(least, least),
+        )
+        return int(places[1].sum())
 
     def fits_now(self, gang: int) -> int:
         """How many of its tasks there is room for, reservations aside."""
@@ -98,13 +150,12 @@ class Aftermath:
         return self._fits(gang, self._emptied(self.snapshot))
 
     def _fits(self, gang: int, room: Room, *, level: int | None = None) -> int:
-        gangs = self.snapshot.gangs
-        task = Task(
-            cpu_cores=float(gangs.cpu_cores[gang]),
-            memory_bytes=float(gangs.memory_bytes[gang]),
-            level=int(self.level[gang]) if level is None else level,
-        )
+        task = self._task(gang, int(self.level[gang]) if level is None else level)
         return int(total_tasks(room, TaskClasses.one(task))[0])
+
+    def _task(self, gang: int, level: int) -> Task:
+        constraints = self.snapshot.nodes.constraints
+        return task_of(self.snapshot.gangs, gang, level=level, constraints=constraints)
 
     def _emptied(self, snapshot: Snapshot) -> Room:
         return Endings.of(snapshot.nodes, snapshot.running, now_s=self.now_s).room()
@@ -119,6 +170,7 @@ class Aftermath:
         return Room(
             np.where(is_open, self.room.cpu_cores, before.cpu_cores),
             np.where(is_open, self.room.memory_bytes, before.memory_bytes),
+            constraints=nodes.constraints,
         )
 
 
@@ -133,38 +185,64 @@ def placed_reason(after: Aftermath, placement: Placement) -> str:
         f"placed {placement.tasks} of {tasks} tasks on {first}{more}: {_needs(after, gang)}; "
         f"there was room for {placement.room_tasks}; "
         f"{_queue(after, _queue_of(after, gang), used=placement.queue_used_cpu_cores)} before"
+        f"{_unjudged(after, gang)}"
     )
 
 
 def pending_reason(after: Aftermath, gang: int, pending: IntArray) -> str:
     """Why a gang waits, what it would take, and where it stands in its queue."""
     blocked = after.blocked(gang)
-    line = in_line(after.snapshot.gangs, pending)
-    line = line[after.snapshot.gangs.queue[line] == after.snapshot.gangs.queue[gang]]
-    place = int(np.flatnonzero(line == gang)[0]) + 1
+    gangs = after.snapshot.gangs
+    line = in_line(gangs, pending[gangs.leads[pending] == pending])
+    line = line[gangs.queue[line] == gangs.queue[gang]]
+    place = int(np.flatnonzero(line == gangs.leads[gang])[0]) + 1
     queue = _queue_of(after, gang)
     shown = after.shares.tightest(queue) if blocked is Blocked.QUEUE_AT_MAX else queue
     return (
         f"waits, number {place} of {len(line)} in its queue, {_blocking(after, gang, blocked)}: "
         f"{_needs(after, gang)}; there is room for {after.fits_now(gang)} now; "
         f"{_queue(after, shown, used=after.shares.used_cpu_cores[shown])}"
+        f"{_unjudged(after, gang)}"
     )
+
+
+_ALWAYS_SAID = {
+    Blocked.LARGER_THAN_CLUSTER: "it is larger than the nodes hold even with nothing else on them",
+    Blocked.NEIGHBOURS: "its spread, affinity or packing leaves no place for enough of its tasks",
+    Blocked.NOT_TOGETHER: "each of its roles would fit alone, but not all at once",
+    Blocked.NODES_CLOSED: "there would be room on nodes that are closed",
+}
 
 
 def _blocking(after: Aftermath, gang: int, blocked: Blocked) -> str:
     without_batch = after.fits_without_batch(gang)
-    if blocked is Blocked.LARGER_THAN_CLUSTER:
-        return "it is larger than the nodes hold even with nothing else on them"
+    if blocked in _ALWAYS_SAID:
+        return _ALWAYS_SAID[blocked]
+    if blocked is Blocked.NO_NODE_ALLOWED:
+        return _refused(after, gang)
     if blocked is Blocked.QUEUE_AT_MAX:
         queue = after.shares.tightest(_queue_of(after, gang))
         return f"queue {after.snapshot.queues.names[queue]} would exceed its maximum"
-    if blocked is Blocked.NODES_CLOSED:
-        return "there would be room on nodes that are closed"
     if blocked is Blocked.NO_ROOM_NOW:
         return f"other batch tasks hold the room ({without_batch} would fit without them)"
     if blocked is Blocked.ONLINE_NEEDS_THE_ROOM:
         return f"online needs the room (only {without_batch} would fit if no batch task ran)"
     return _about_reservation(after, blocked)
+
+
+def _refused(after: Aftermath, gang: int) -> str:
+    constraints, kind = after.snapshot.nodes.constraints, after.snapshot.gangs.kind
+    if constraints is None or kind is None:
+        raise ValueError("no node is refused where there are no constraints")
+    return f"{refusals(constraints, int(kind[gang]))}, and those do not hold it"
+
+
+def _unjudged(after: Aftermath, gang: int) -> str:
+    """What the planner leaves to kube-scheduler."""
+    if after.near is None:
+        return ""
+    left = after.near.kind(after.snapshot.gangs, gang).unjudged
+    return f"; left to kube-scheduler: {', '.join(left)}" if left else ""
 
 
 def _about_reservation(after: Aftermath, blocked: Blocked) -> str:

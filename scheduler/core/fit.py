@@ -15,17 +15,19 @@ one look-up answers "how much through h", and taking from it is exact:
     room[h]  <-  room[h] - x                 for h <= k
     room[h]  <-  min(room[h], room[k] - x)   for h > k   (nothing is left later if not now)
 
-Always holds: tasks of one kind are identical and need no packing, so the sum over nodes of
-`floor(room / request)` is the exact number that can be placed, not a bound.
+Always holds: tasks of one class are identical and need no packing, so the sum over nodes of
+`floor(room / request)` is the exact number that can be placed, not a bound; where tasks are bound
+to each other by spread or affinity (`arrange.py`) it is a bound.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from scheduler.core.kinds import Constraints
 from scheduler.core.queues import CORES_TOLERANCE
 from scheduler.core.snapshot import GangColumns, NodeColumns
 from slacktide.messages import BoolArray, FloatArray, IntArray
@@ -42,6 +44,7 @@ class Task(NamedTuple):
     cpu_cores: float
     memory_bytes: float
     level: int
+    row: int = 0  # of the room's constraints: the nodes it may run on
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,7 @@ class TaskClasses:
     memory_bytes: FloatArray  # [C] above 0
     level: IntArray  # [C] index of the horizon it is judged at
     guarded: IntArray  # [C] 1 where a reservation must be respected, else 0
+    row: IntArray  # [C] of the room's constraints; 0 where there are none
 
     def __len__(self) -> int:
         return len(self.level)
@@ -67,6 +71,7 @@ class TaskClasses:
             memory_bytes=np.maximum([task.memory_bytes], LEAST_BYTES),
             level=np.array([task.level]),
             guarded=np.array([int(guarded)]),
+            row=np.array([task.row]),
         )
 
     def part(self, chosen: slice | IntArray) -> TaskClasses:
@@ -76,11 +81,30 @@ class TaskClasses:
             memory_bytes=self.memory_bytes[chosen],
             level=self.level[chosen],
             guarded=self.guarded[chosen],
+            row=self.row[chosen],
         )
 
 
+def task_of(gangs: GangColumns, gang: int, *, level: int, constraints: Constraints | None) -> Task:
+    """What one task of a gang asks for, judged at a horizon."""
+    row = 0
+    if constraints is not None and gangs.kind is not None:
+        row = int(constraints.row_of[gangs.kind[gang]])
+    return Task(
+        cpu_cores=float(gangs.cpu_cores[gang]),
+        memory_bytes=float(gangs.memory_bytes[gang]),
+        level=level,
+        row=row,
+    )
+
+
 def classes_of(
-    gangs: GangColumns, members: IntArray, *, level: IntArray, guarded: IntArray
+    gangs: GangColumns,
+    members: IntArray,
+    *,
+    level: IntArray,
+    guarded: IntArray,
+    constraints: Constraints | None = None,
 ) -> tuple[TaskClasses, IntArray]:
     """Group gangs by what their tasks ask for.
 
@@ -89,14 +113,19 @@ def classes_of(
         members: [M] indexes of those to group.
         level: [G] index of each gang's horizon.
         guarded: [G] 1 where the gang must respect a reservation.
+        constraints: what they ask beyond room.
 
     Returns:
         The classes, and [M] the class of each member.
     """
+    row = np.zeros_like(members)
+    if constraints is not None and gangs.kind is not None:
+        row = constraints.row_of[gangs.kind[members]]
+    levels = int(level.max(initial=0)) + 1
     columns = (
         gangs.cpu_cores[members],
         gangs.memory_bytes[members],
-        2 * level[members] + guarded[members],
+        (row * levels + level[members]) * 2 + guarded[members],
     )
     order = np.lexsort(columns)
     new = np.zeros(len(members), dtype=np.bool_)
@@ -111,8 +140,13 @@ def classes_of(
         memory_bytes=np.maximum(gangs.memory_bytes[first], LEAST_BYTES),
         level=level[first],
         guarded=guarded[first],
+        row=row[order[new]],
     )
     return classes, of
+
+
+# nodes [K], cores and bytes [H, K] left on them, and the same of the reserved room
+Saved = tuple[IntArray, FloatArray, FloatArray, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +159,7 @@ class Room:
     cpu_cores: FloatArray  # [H, N], never rises with h
     memory_bytes: FloatArray  # [H, N]
     reserved: Room | None = None  # at the start of a reservation, what it leaves to guarded tasks
+    constraints: Constraints | None = None  # what the kinds of tasks ask beyond room
 
     @staticmethod
     def of(nodes: NodeColumns, *, cpu_cores: FloatArray, memory_bytes: FloatArray) -> Room:
@@ -132,6 +167,7 @@ class Room:
         room = Room(
             np.minimum.accumulate(cpu_cores.T, axis=0) + CORES_TOLERANCE,
             np.minimum.accumulate(memory_bytes.T, axis=0) + BYTES_TOLERANCE,
+            constraints=nodes.constraints,
         )
         room.cpu_cores[:, ~nodes.open] = -np.inf
         room.memory_bytes[:, ~nodes.open] = -np.inf
@@ -155,6 +191,8 @@ class Room:
         if self.reserved is not None and (guarded := np.flatnonzero(classes.guarded)).size:
             beside = self.reserved.tasks_per_node(classes.part(guarded), nodes)
             fitting[guarded] = np.minimum(fitting[guarded], beside)
+        if self.constraints is not None:
+            self.constraints.cut(fitting, classes.row, nodes)
         return fitting
 
     def take(self, nodes: IntArray, count: IntArray, task: Task, *, outlasts: bool = False) -> None:
@@ -172,6 +210,18 @@ class Room:
             room[:, nodes] = left
         if self.reserved is not None and outlasts:
             self.reserved.take(nodes, count, task)
+
+    def saved(self, nodes: IntArray) -> Saved:
+        """What is left on some nodes, to be put back."""
+        beside = None if self.reserved is None else self.reserved.saved(nodes)
+        return nodes, self.cpu_cores[:, nodes], self.memory_bytes[:, nodes], beside
+
+    def put_back(self, saved: Saved) -> None:
+        """As it was when saved."""
+        nodes, cpu_cores, memory_bytes, beside = saved
+        self.cpu_cores[:, nodes], self.memory_bytes[:, nodes] = cpu_cores, memory_bytes
+        if self.reserved is not None and beside is not None:
+            self.reserved.put_back(beside)
 
 
 def total_tasks(room: Room, classes: TaskClasses) -> IntArray:
@@ -194,8 +244,19 @@ def gangs_that_fit(
     """
     members = members[_may_fit(room, gangs, members, level=level[members])]
     unguarded = np.zeros(len(gangs.ids), dtype=np.int64)
-    classes, of = classes_of(gangs, members, level=level, guarded=unguarded)
+    classes, of = classes_of(
+        gangs, members, level=level, guarded=unguarded, constraints=room.constraints
+    )
     return members[total_tasks(room, classes)[of] >= gangs.min_available[members]]
+
+
+def whole(gangs: GangColumns, rows: IntArray) -> IntArray:
+    """Those rows whose gang has all its roles among them."""
+    leads = gangs.leads
+    roles = np.bincount(leads, minlength=len(leads))
+    here = np.bincount(leads[rows], minlength=len(leads))
+    complete: IntArray = rows[here[leads[rows]] == roles[leads[rows]]]
+    return complete
 
 
 def _may_fit(room: Room, gangs: GangColumns, members: IntArray, *, level: IntArray) -> BoolArray:

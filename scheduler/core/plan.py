@@ -15,16 +15,17 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from scheduler.core.contenders import Contenders
+from scheduler.core.contenders import Contenders, least_cores
 from scheduler.core.endings import Endings
 from scheduler.core.explain import Aftermath, Blocked, Placement, pending_reason, placed_reason
-from scheduler.core.fit import LEAST_CORES, Room, Task, gangs_that_fit
-from scheduler.core.gang import nodes_for_gang
+from scheduler.core.fit import Room, Task, gangs_that_fit, task_of, whole
+from scheduler.core.nearby import Nearby
 from scheduler.core.queue_order import FairShares
 from scheduler.core.reserve import Reservation, holder, outlasting, reserve
 from scheduler.core.score import Scoring
+from scheduler.core.seats import Seats
 from scheduler.core.snapshot import GangColumns, Snapshot, horizon_index
-from slacktide.messages import BoolArray, IntArray
+from slacktide.messages import BoolArray, FloatArray, IntArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ class PlanSettings:
     lifetime_weight: float = 1.0  # long room is what runs out first, so it counts most
     emptiness_weight: float = 0.5  # packs within nodes of one lifetime
     imbalance_weight: float = 0.25  # a hint: where one resource is plentiful it should not decide
+    wishes_weight: float = 2.0  # what a pod says it prefers outweighs what we think of a node
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +77,18 @@ def plan(
     """
     round_ = _open_round(snapshot, now_s=now_s, settings=settings or PlanSettings())
     allowed = round_.within_maximum()
-    fitting = gangs_that_fit(round_.room, snapshot.gangs, allowed, level=round_.level)
+    fitting = whole(
+        snapshot.gangs,
+        gangs_that_fit(round_.room, snapshot.gangs, allowed, level=round_.level),
+    )
     kept_by = _index(snapshot.gangs, kept)
     first = kept_by if kept_by is not None and kept_by in fitting else None
     if first is None:
         round_.book(np.setdiff1d(allowed, fitting, assume_unique=True), kept_by)
     contenders = round_.line_up(fitting, first)
+    seats = round_.seats(contenders)
     while (gang := contenders.next()) is not None:
-        round_.place(gang, contenders)
+        round_.place(gang, seats)
     return round_.outcome()
 
 
@@ -98,23 +104,22 @@ class _Round:
     shares: FairShares
     scoring: Scoring
     outlasts: BoolArray  # [G] would still run at the reserved start
+    near: Nearby | None  # None where nobody asks for more than room
+    roles: dict[int, tuple[int, ...]]  # rows of gangs of several roles, by their lead
     reservation: Reservation | None = None
     placements: list[Placement] = field(default_factory=list)
 
     def within_maximum(self) -> IntArray:
-        """Gangs whose queue, and every queue above it, could take them now."""
+        """Rows of gangs whose queue, and every queue above it, could take them now."""
         gangs = self.snapshot.gangs
         room_cpu_cores = self.shares.room_by_queue()[gangs.queue]
-        return np.flatnonzero(gangs.min_available * gangs.cpu_cores <= room_cpu_cores)
+        return np.flatnonzero(least_cores(gangs)[gangs.leads] <= room_cpu_cores)
 
     def task(self, gang: int) -> Task:
         """What one of its tasks asks for."""
-        gangs = self.snapshot.gangs
-        return Task(
-            cpu_cores=float(gangs.cpu_cores[gang]),
-            memory_bytes=float(gangs.memory_bytes[gang]),
-            level=int(self.level[gang]),
-        )
+        constraints = self.snapshot.nodes.constraints
+        level = int(self.level[gang])
+        return task_of(self.snapshot.gangs, gang, level=level, constraints=constraints)
 
     def book(self, waiting: IntArray, kept_by: int | None) -> None:
         """Reserve for one of the gangs that do not fit now and have waited long enough."""
@@ -150,33 +155,46 @@ class _Round:
             first=first,
         )
 
-    def place(self, gang: int, contenders: Contenders) -> None:
-        """Place a gang that fits, as many of its tasks as there is room and quota for."""
-        gangs, task = self.snapshot.gangs, self.task(gang)
-        queue, least = int(gangs.queue[gang]), int(gangs.min_available[gang])
-        in_maximum = self.shares.room_cpu_cores(queue) / max(task.cpu_cores, LEAST_CORES)
-        fitting = contenders.fitting(gang)
-        nodes, count = nodes_for_gang(
-            fitting,
-            lambda able: self.scoring.cost(self.room, able, task),
-            tasks=max(least, int(min(gangs.tasks[gang], in_maximum))),
-            min_available=least,
-        )
-        placement = Placement(
-            gang=gang,
-            nodes=nodes,
-            count=count,
-            horizon_s=int(self.snapshot.nodes.horizons_s[task.level]),
-            room_tasks=int(fitting.sum()),
-            queue_used_cpu_cores=self.shares.used_cpu_cores[queue],
-        )
+    def place(self, lead: int, seats: Seats) -> None:
+        """Place a gang, as many of its tasks as there is room and quota for; or none of it."""
+        rows = self.roles.get(lead, (lead,))
+        room_tasks = {row: seats.contenders.capacity(row) for row in rows}
+        queue = int(self.snapshot.gangs.queue[lead])
+        found = seats.seat(rows, quota_cores=self.shares.room_cpu_cores(queue))
+        for row, (nodes, count) in found.items():
+            self._note(
+                Placement(
+                    gang=row,
+                    nodes=nodes,
+                    count=count,
+                    horizon_s=int(self.snapshot.nodes.horizons_s[self.level[row]]),
+                    room_tasks=room_tasks[row],
+                    queue_used_cpu_cores=self.shares.used_cpu_cores[queue],
+                )
+            )
+
+    def _note(self, placement: Placement) -> None:
+        task = self.task(placement.gang)
         self.placements.append(placement)
-        contenders.take(nodes, count, task, outlasts=bool(self.outlasts[gang]))
         self.shares.add(
-            queue,
+            int(self.snapshot.gangs.queue[placement.gang]),
             cpu_cores=placement.tasks * task.cpu_cores,
             memory_bytes=placement.tasks * task.memory_bytes,
         )
+
+    def seats(self, contenders: Contenders) -> Seats:
+        """Where gangs are seated in this round."""
+        return Seats(
+            self.snapshot.gangs, contenders, self.near, self.task, self.cost, self.outlasts
+        )
+
+    def cost(self, gang: int, nodes: IntArray) -> FloatArray:
+        """[len(nodes)] what putting one of its tasks on each node costs."""
+        cost = self.scoring.cost(self.room, nodes, self.task(gang))
+        if self.near is None:
+            return cost
+        kind = self.near.kind(self.snapshot.gangs, gang)
+        return cost + self.settings.wishes_weight * self.near.wished(kind, nodes)
 
     def outcome(self) -> Plan:
         """What was decided, and who is left."""
@@ -193,6 +211,7 @@ class _Round:
                 room=self.room,
                 shares=self.shares,
                 reservation=self.reservation,
+                near=self.near,
             ),
         )
 
@@ -219,7 +238,18 @@ def _open_round(snapshot: Snapshot, *, now_s: int, settings: PlanSettings) -> _R
             imbalance_weight=settings.imbalance_weight,
         ),
         outlasts=np.zeros(len(gangs.ids), dtype=np.bool_),
+        near=None if nodes.constraints is None else Nearby(nodes.constraints),
+        roles=_roles(gangs),
     )
+
+
+def _roles(gangs: GangColumns) -> dict[int, tuple[int, ...]]:
+    """Rows of the gangs that have several, by their lead."""
+    roles: dict[int, tuple[int, ...]] = {}
+    for row in np.flatnonzero(gangs.leads != np.arange(len(gangs.ids))).tolist():
+        lead = int(gangs.leads[row])
+        roles[lead] = (*roles.get(lead, (lead,)), row)
+    return roles
 
 
 def _index(gangs: GangColumns, kept: Reservation | None) -> int | None:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from scheduler.core.kinds import Constraints
 from scheduler.core.queues import QueueTree, QueueUse
 from slacktide.messages import BoolArray, FloatArray, IntArray, NodeForecasts
 
@@ -30,6 +31,7 @@ class NodeColumns:
     cpu_cores: FloatArray  # [N] the whole node, online's part included
     memory_bytes: FloatArray  # [N]
     open: BoolArray  # [N] False: cordoned, under pressure, or its forecast is stale
+    constraints: Constraints | None = None  # what gangs ask beyond room; None: nothing
 
     def __post_init__(self) -> None:
         nodes, horizons = len(self.names), len(self.horizons_s)
@@ -62,7 +64,10 @@ class RunningColumns:
 
 @dataclass(frozen=True, slots=True)
 class GangColumns:
-    """G pending gangs, each of identical tasks.
+    """G pending gangs, each of identical tasks; or their roles, where a gang has several.
+
+    The roles of a gang (a driver and its workers) are rows with one `lead`, which is the first of
+    them and says queue, priority and age for all. They start together or not at all.
 
     A gang with `min_available < tasks` is elastic: it may start with fewer. Its missing tasks are
     offered by the caller in a later round as a gang of `tasks - placed` with `min_available` 1.
@@ -77,11 +82,19 @@ class GangColumns:
     duration_s: IntArray  # [G] predicted
     submit_s: IntArray  # [G]
     priority: IntArray  # [G] higher first, within a queue
+    kind: IntArray | None = None  # [G] of the nodes' constraints; None where there are none
+    lead: IntArray | None = None  # [G] the first row of its gang; None: each row is a gang
+
+    @property
+    def leads(self) -> IntArray:
+        """[G] the row that stands for the gang."""
+        return np.arange(len(self.ids)) if self.lead is None else self.lead
 
     def __post_init__(self) -> None:
         whole = (self.queue, self.tasks, self.min_available, self.duration_s, self.submit_s)
+        given = [column for column in (self.kind, self.lead) if column is not None]
         real = (self.cpu_cores, self.memory_bytes)
-        _shape("gangs", *whole, *real, self.priority, shape=(len(self.ids),))
+        _shape("gangs", *whole, *given, *real, self.priority, shape=(len(self.ids),))
         for broken, sentence in (
             (
                 (self.min_available < 1) | (self.min_available > self.tasks),
@@ -94,6 +107,8 @@ class GangColumns:
                 "a task must ask for an amount above 0 of cores or memory",
             ),
             (self.duration_s < 0, "its duration is negative"),
+            (self.leads[self.leads] != self.leads, "its lead is a role of another gang"),
+            (self.queue[self.leads] != self.queue, "its roles wait in different queues"),
         ):
             if broken.any():
                 raise ValueError(f"gang {self.ids[int(broken.argmax())]}: {sentence}")
@@ -114,6 +129,9 @@ class Snapshot:
         _shape("used", self.used.cpu_cores, self.used.memory_bytes, shape=(queues,))
         _indexes("running: node", self.running.node, below=len(self.nodes.names))
         _indexes("gangs: queue", self.gangs.queue, below=queues)
+        constraints = self.nodes.constraints
+        if constraints is not None and self.gangs.kind is not None:
+            _indexes("gangs: kind", self.gangs.kind, below=len(constraints.kinds))
         inner = ~self.queues.leaf[self.gangs.queue]
         if inner.any():
             gang = int(inner.argmax())

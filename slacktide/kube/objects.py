@@ -44,18 +44,41 @@ class Resources(msgspec.Struct, frozen=True, rename="camel"):
     limits: dict[str, str | int | float] | None = None
 
 
+class Port(msgspec.Struct, frozen=True, rename="camel"):
+    """Of a container; one of the node itself where `host_port` is not 0."""
+
+    host_port: int = 0
+    host_ip: str = msgspec.field(default="", name="hostIP")
+    protocol: str = "TCP"
+
+
 class Container(msgspec.Struct, frozen=True, rename="camel"):
     """Of a pod."""
 
     name: str
     image: str = ""
     resources: Resources = Resources()
+    ports: tuple[Port, ...] = ()
 
 
 class Gate(msgspec.Struct, frozen=True, rename="camel"):
     """While any is there the pod is not scheduled."""
 
     name: str
+
+
+class Claim(msgspec.Struct, frozen=True, rename="camel"):
+    """A volume by the name of its claim."""
+
+    claim_name: str
+
+
+class Volume(msgspec.Struct, frozen=True, rename="camel"):
+    """Of a pod; most are of no interest to who places it."""
+
+    name: str
+    persistent_volume_claim: Claim | None = None
+    ephemeral: msgspec.Raw = msgspec.Raw()  # a claim made with the pod
 
 
 class SchedulingGroup(msgspec.Struct, frozen=True, rename="camel"):
@@ -78,11 +101,13 @@ class PodSpec(msgspec.Struct, frozen=True, rename="camel"):
     scheduling_group: SchedulingGroup | None = None
     node_selector: dict[str, str] | None = None
     overhead: dict[str, str | int | float] | None = None
+    volumes: tuple[Volume, ...] = ()
     # Judged where they are met, left alone elsewhere; empty where missing. (`Raw | None` would
     # decode null alone.)
     affinity: msgspec.Raw = msgspec.Raw()
     tolerations: msgspec.Raw = msgspec.Raw()
     topology_spread_constraints: msgspec.Raw = msgspec.Raw()
+    resource_claims: msgspec.Raw = msgspec.Raw()
 
 
 class PodStatus(msgspec.Struct, frozen=True, rename="camel"):

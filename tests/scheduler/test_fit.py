@@ -141,6 +141,7 @@ def test_classes_are_counted_the_same_in_one_step_and_in_many(
         memory_bytes=real([GIB] * 5),
         level=whole([0, 1, 0, 1, 0]),
         guarded=whole([0] * 5),
+        row=whole([0] * 5),
     )
     at_once = total_tasks(where, classes)
     monkeypatch.setattr("scheduler.core.fit.CELLS_AT_ONCE", 80)
