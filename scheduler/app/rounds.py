@@ -63,6 +63,7 @@ class Rounds:
 
     board: Board
     queues: Queues
+    run: str = "0"  # unique to this process, so that no plan has the name of another
     epoch: int = 0
     standings: dict[str, Standing] = field(default_factory=dict)  # of every gang that is not whole
     refused: dict[str, float] = field(default_factory=dict)  # UID -> when it may be tried again
@@ -160,7 +161,7 @@ class Rounds:
         newest_s = max(one.created_s for one in chosen)
         for one, node in zip(chosen, nodes, strict=True):
             decision = Decision(
-                plan=f"{self.epoch}-{self._plans}",
+                plan=f"{self.epoch}-{self.run}-{self._plans}",
                 node=node,
                 tasks=len(chosen),
                 epoch=self.epoch,

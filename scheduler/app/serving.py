@@ -105,7 +105,7 @@ class Scheduler:
             burst=int(2 * serving.writes_per_s),
             may_write=may_write,
         )
-        self._rounds = Rounds(self.board, Queues())
+        self._rounds = Rounds(self.board, Queues(), run=serving.me.rpartition("-")[2])
         self._commits = Commits(
             self.board,
             pods,

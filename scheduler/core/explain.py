@@ -85,7 +85,10 @@ class Aftermath:
         """What would block a role even if it had no others; None where it has a place."""
         gangs, nodes = self.snapshot.gangs, self.snapshot.nodes
         least, queue = int(gangs.min_available[row]), int(gangs.queue[row])
-        bare = Room(nodes.cpu_cores[None, :], nodes.memory_bytes[None, :])
+        bare = Room(
+            nodes.cpu_cores[None, :] + CORES_TOLERANCE,
+            nodes.memory_bytes[None, :] + BYTES_TOLERANCE,  # as Room.of: nothing asked of nothing fits
+        )
         ruled = replace(bare, constraints=nodes.constraints)
         cores = float(least_cores(gangs)[gangs.leads[row]])
         first_that_holds: tuple[tuple[Blocked, Callable[[], bool]], ...] = (

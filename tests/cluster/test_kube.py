@@ -122,8 +122,9 @@ def test_one_of_two_holds_the_lease_and_the_loser_is_told(plane: ControlPlane) -
         async with connection(plane.kubeconfig()).client() as client:
 
             def claim(me: str) -> Election:
-                where = {"namespace": "default", "name": "planner"}
-                return Election(client, me=me, clock=Monotonic(), **where)
+                return Election(
+                    client, me=me, clock=Monotonic(), namespace="default", name="planner"
+                )
 
             first, second = claim("a"), claim("b")
             await first.won()

@@ -2,49 +2,209 @@
 
 from __future__ import annotations
 
+import itertools
+import os
+import signal
 from collections.abc import Iterator
-from typing import NamedTuple
+from dataclasses import dataclass, field
+from typing import Any
 
+import httpx
 import pytest
 
-from slacktide.contract import RESOURCE_BATCH_CPU
+from slacktide.contract import ANNOTATION_REASON, RESOURCE_BATCH_CPU, SCHEDULER_OFFLINE
 from slacktide.testing.cluster.auditor import Auditor, audited, held_milli
-from slacktide.testing.cluster.batch_pods import answers, extended, gang, planner
+from slacktide.testing.cluster.batch_pods import answers, extended, gang, planner, task
 from slacktide.testing.cluster.control_plane import ControlPlane, control_plane
 from slacktide.testing.cluster.fake_nodes import add, node
+from slacktide.testing.cluster.faults import remove, survive_kills
 from slacktide.testing.cluster.processes import Process, free_ports
 
 NODES = 10
-HOLDS = {"cpu": "8", "memory": "16Gi", "pods": "110", RESOURCE_BATCH_CPU: "4000"}
+CORES = 4
+HOLDS = {"cpu": "8", "memory": "16Gi", "pods": "110", RESOURCE_BATCH_CPU: f"{CORES}000"}
+WINDOW_S = 30.0
 
 
-class Running(NamedTuple):
+@dataclass
+class Running:
+    """A control plane with the extended kube-scheduler, and planners that come and go."""
+
     plane: ControlPlane
     port: int
-    planner: Process
+    planners: list[Process] = field(default_factory=list)
+    _names: Iterator[int] = field(default_factory=itertools.count)
+
+    def start(self, *, port: int = 0, mode: str = "gated") -> Process:
+        name = f"planner-{next(self._names)}"
+        self.planners.append(planner(self.plane, port=port or self.port, name=name, mode=mode))
+        return self.planners[-1]
+
+    def started(self, *, port: int = 0, mode: str = "gated") -> Process:
+        process = self.start(port=port, mode=mode)
+        process.wait_until(lambda: answers(port or self.port), within_s=60)
+        return process
+
+    def submit(self, auditor: Auditor, *gangs: list[dict[str, Any]]) -> None:
+        add(self.plane, auditor.path, [pod for pods in gangs for pod in pods])
+
+    def stop_planners(self) -> None:
+        for process in self.planners:
+            process.kill()
+        self.planners.clear()
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """A control plane of its own, since the planner counts every pod of a cluster."""
     with control_plane(tmp_path_factory.mktemp("planned")) as plane:
         plane.controllers()
         [port] = free_ports(1)
         add(plane, "/api/v1/nodes", [node(f"batch-{k}", holds=HOLDS) for k in range(NODES)])
-        process = planner(plane, port=port)
-        process.wait_until(lambda: answers(port), within_s=60)
         plane.scheduler(extended(port), name="offline-scheduler")
-        yield Running(plane, port, process)
-        process.stop()
+        yield Running(plane, port)
 
 
-def submit(running: Running, auditor: Auditor, pods: list[dict[str, object]]) -> None:
-    add(running.plane, auditor.path, pods)
+@pytest.fixture
+def running(cluster: Running) -> Iterator[Running]:
+    """Whatever planners a test starts end with it."""
+    yield cluster
+    cluster.stop_planners()
+
+
+def online(name: str) -> dict[str, Any]:
+    container = {"name": "app", "image": "none", "resources": {"requests": {"cpu": "100m"}}}
+    spec = {"schedulerName": SCHEDULER_OFFLINE, "containers": [container]}
+    meta = {"name": name, "labels": {"gang": name}}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec}
 
 
 def test_a_gang_is_bound_whole(running: Running) -> None:
+    running.start()
     with audited(running.plane, "whole") as auditor:
-        submit(running, auditor, gang("ten", 10))
+        running.submit(auditor, gang("ten", 10))
         auditor.wait_whole("ten")
         assert auditor.gangs["ten"].moved == []
-        assert max(held_milli(auditor, {"ten": 1_000}).values()) <= 4_000
+        assert max(held_milli(auditor, {"ten": 1_000}).values()) <= CORES * 1_000
+
+
+def test_what_does_not_fit_waits_whole_while_small_ones_run(running: Running) -> None:
+    running.start()
+    with audited(running.plane, "waits") as auditor:
+        running.submit(auditor, gang("first", 35))
+        auditor.wait_whole("first")
+        running.submit(auditor, gang("second", 10), [task(f"small-{k}") for k in range(3)])
+        auditor.wait_whole("small-0", "small-1", "small-2")
+        assert not auditor.gangs["second"].released
+        with running.plane.client() as client:
+            told(client, auditor.path, "second-0")
+        remove(running.plane, auditor, ["first"])
+        auditor.wait_whole("second")
+        assert auditor.longest_partly_s() < WINDOW_S
+
+
+def told(client: httpx.Client, path: str, name: str) -> None:
+    """Returns when the pod says why its gang waits, and an Event says it too."""
+    events = path.replace("/pods", "/events")
+    for _ in range(600):
+        notes = client.get(f"{path}/{name}").json()["metadata"].get("annotations", {})
+        said = {one["reason"]: one["message"] for one in client.get(events).json()["items"]}
+        if ANNOTATION_REASON in notes and "GangWaits" in said:
+            assert "other batch tasks hold the room" in notes[ANNOTATION_REASON]
+            assert said["GangWaits"] == "other batch tasks hold the room"
+            return
+    raise AssertionError(f"nobody said why: {notes}, {said}")
+
+
+def test_of_two_planners_one_writes_and_the_other_takes_over(running: Running) -> None:
+    first = running.started()
+    [other] = free_ports(1)
+    second = running.started(port=other)
+    with audited(running.plane, "two") as auditor:
+        running.submit(auditor, gang("before", 10), gang("beside", 10))
+        auditor.wait_whole("before", "beside")
+        assert writes(running.port) >= 20
+        assert writes(other) == 0
+        os.kill(first.pid, signal.SIGSTOP)  # it believes that it holds the lease when it wakes up
+        running.submit(auditor, gang("after", 10))
+        auditor.wait(lambda seen: len(seen["after"].released) == 10, "the second one took over")
+        os.kill(first.pid, signal.SIGCONT)
+        first.wait_ended(within_s=30)
+        assert "another scheduler decides now" in first.log.read_text()
+        second.stop()
+        running.start()
+        auditor.wait_whole("after")
+
+
+def writes(port: int) -> float:
+    """How many patches a planner sent."""
+    page = httpx.get(f"http://127.0.0.1:{port}/metrics", trust_env=False).text
+    name = 'slacktide_scheduler_writes{kind="patch"}'
+    return sum(float(line.split()[-1]) for line in page.splitlines() if line.startswith(name))
+
+
+def test_a_planner_killed_at_random_moments_leaves_no_gang_in_part(running: Running) -> None:
+    with audited(running.plane, "killed") as auditor:
+        found = survive_kills(
+            running.plane, auditor, running.start, port=running.port, kills=10, seed=5
+        )
+        assert found.longest_partly_s < WINDOW_S
+        assert found.in_the_middle >= 3, "the kills met gangs that were let go in part"
+        assert not any(seen.moved for seen in auditor.gangs.values())
+
+
+def test_an_api_server_that_was_away_changes_nothing(running: Running) -> None:
+    running.started()
+    with audited(running.plane, "away") as auditor:
+        running.submit(auditor, *(gang(f"g{k}", 10) for k in range(3)))
+        auditor.wait(lambda seen: any(one.released for one in seen.values()), "it began")
+        running.plane.running["kube-apiserver"].kill()
+        running.plane.api_server()
+        auditor.wait_whole("g0", "g1", "g2")
+        assert auditor.longest_partly_s() < WINDOW_S
+
+
+def test_a_node_that_goes_while_a_gang_binds_leaves_no_gang_in_part(running: Running) -> None:
+    running.started()
+    with audited(running.plane, "node") as auditor, running.plane.client() as client:
+        running.submit(auditor, *(gang(f"g{k}", 10) for k in range(3)))
+        auditor.wait(lambda seen: any(one.released for one in seen.values()), "it began")
+        client.delete("/api/v1/nodes/batch-3").raise_for_status()
+        try:
+            settled = ("g0", "g1", "g2")
+            auditor.wait_whole(*settled)
+            assert auditor.longest_partly_s() < WINDOW_S
+        finally:
+            add(running.plane, "/api/v1/nodes", [node("batch-3", holds=HOLDS)])
+
+
+def test_without_the_extender_online_pods_run_and_offline_pods_wait(running: Running) -> None:
+    with audited(running.plane, "down") as auditor:
+        running.submit(auditor, [task("offline", gated=False)], [online("online")])
+        auditor.wait_whole("online")
+        assert not auditor.gangs["offline"].nodes
+        running.start()
+        auditor.wait_whole("offline")
+
+
+def test_pods_without_gates_wait_for_their_whole_gang(running: Running) -> None:
+    running.started(mode="extender")
+    with audited(running.plane, "ungated") as auditor:
+        pods = gang("late", 10, gated=False)
+        running.submit(auditor, pods[:9], [online("meanwhile")])
+        auditor.wait_whole("meanwhile")
+        assert not auditor.gangs["late"].nodes
+        running.submit(auditor, pods[9:])
+        auditor.wait_whole("late")
+
+
+def test_plain_batch_pods_are_bound_without_kube_scheduler(running: Running) -> None:
+    running.started(mode="direct")
+    with audited(running.plane, "direct") as auditor:
+        nobodys = [
+            {**pod, "spec": {**pod["spec"], "schedulerName": "none"}}
+            for pod in gang("bare", 10, gated=False) + gang("gated", 10)
+        ]
+        running.submit(auditor, nobodys)
+        auditor.wait_whole("bare", "gated")
+        assert max(held_milli(auditor, {"bare": 1_000, "gated": 1_000}).values()) <= CORES * 1_000

@@ -28,6 +28,7 @@ class Seen:
     size: int
     nodes: dict[str, str] = field(default_factory=dict)  # UID -> node, of those bound and there
     there: set[str] = field(default_factory=set)  # UIDs
+    released: set[str] = field(default_factory=set)  # UIDs of those that no gate holds
     whole: bool = False  # was, once
     partly_since_s: float | None = None
     longest_s: float = 0.0  # in part
@@ -48,6 +49,7 @@ class Auditor:
         self._thread.start()
 
     def stop(self) -> None:
+        """It looks away now."""
         self._ended = True
 
     def wait(self, holds: Callable[[dict[str, Seen]], bool], what: str) -> None:
@@ -107,6 +109,10 @@ class Auditor:
             seen = self.gangs.setdefault(name, Seen(least))
             gone = kind == "DELETED" or "deletionTimestamp" in meta
             seen.there.discard(uid) if gone else seen.there.add(uid)
+            if gone or spec.get("schedulingGates"):
+                seen.released.discard(uid)
+            else:
+                seen.released.add(uid)
             if gone:
                 seen.nodes.pop(uid, None)
             elif node := spec.get("nodeName"):

@@ -82,9 +82,9 @@ def task(
     return {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec}
 
 
-def gang(name: str, size: int, **task_is: Any) -> list[dict[str, Any]]:
+def gang(name: str, size: int, *, milli: int = 1_000, gated: bool = True) -> list[dict[str, Any]]:
     """Its pods."""
-    return [task(f"{name}-{k}", name, least=size, **task_is) for k in range(size)]
+    return [task(f"{name}-{k}", name, least=size, milli=milli, gated=gated) for k in range(size)]
 
 
 def answers(port: int, path: str = "/readyz") -> bool:

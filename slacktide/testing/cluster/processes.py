@@ -46,6 +46,17 @@ class Process:
         except subprocess.TimeoutExpired:
             self.kill()
 
+    def wait_ended(self, *, within_s: float) -> int:
+        """Returns its exit code once it has ended by itself.
+
+        Raises:
+            BadInput: when it has not in time.
+        """
+        try:
+            return self._child.wait(within_s)
+        except subprocess.TimeoutExpired as why:
+            raise BadInput(f"{self.name} still runs after {within_s:g} s") from why
+
     def wait_until(self, ready: Callable[[], bool], *, within_s: float) -> None:
         """Returns when `ready()`.
 

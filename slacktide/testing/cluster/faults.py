@@ -1,0 +1,78 @@
+"""A planner that is killed at random moments while gangs bind, and what the auditor saw of it."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from slacktide.testing.cluster.auditor import Auditor, Seen
+from slacktide.testing.cluster.batch_pods import answers, gang
+from slacktide.testing.cluster.control_plane import ControlPlane
+from slacktide.testing.cluster.fake_nodes import add
+from slacktide.testing.cluster.processes import Process
+
+
+@dataclass(frozen=True, slots=True)
+class Survived:
+    """After all kills."""
+
+    kills: int
+    in_the_middle: int  # kills while a gang had some of its tasks bound or let go
+    longest_partly_s: float
+    recovery_s: tuple[float, ...]  # from each kill until all gangs were whole
+
+
+def survive_kills(
+    plane: ControlPlane,
+    auditor: Auditor,
+    start: Callable[[], Process],
+    *,
+    port: int,
+    kills: int,
+    seed: int,
+    gangs: int = 3,
+    size: int = 10,
+) -> Survived:
+    """Submits gangs, kills the planner while they bind, starts it again, until all are whole.
+
+    Raises:
+        AssertionError: when a gang does not become whole.
+    """
+    chance, middle, recovery_s = random.Random(seed), 0, []  # noqa: S311  no secret
+    process = start()
+    for turn in range(kills):
+        process.wait_until(lambda: answers(port), within_s=60)
+        names = [f"kill-{turn}-{k}" for k in range(gangs)]
+        add(plane, auditor.path, [pod for name in names for pod in gang(name, size)])
+        wanted = chance.randrange(1, gangs * size)  # let go when the axe falls
+        auditor.wait(partial(_let_go, names=names, wanted=wanted), "some are let go")
+        process.kill()
+        killed_s = time.monotonic()
+        middle += any(0 < _moved(auditor.gangs, [name]) < size for name in names)
+        process = start()
+        auditor.wait_whole(*names)
+        recovery_s.append(time.monotonic() - killed_s)
+        remove(plane, auditor, names)
+    process.stop()
+    return Survived(kills, middle, auditor.longest_partly_s(), tuple(recovery_s))
+
+
+def remove(plane: ControlPlane, auditor: Auditor, names: list[str]) -> None:
+    """Deletes these gangs' pods, and returns when they are gone."""
+    with plane.client() as client:
+        for name in names:
+            asked = {"labelSelector": f"gang={name}", "gracePeriodSeconds": "0"}
+            client.delete(auditor.path, params=asked).raise_for_status()
+    auditor.wait(lambda seen: not any(seen[name].there for name in names), "they are gone")
+
+
+def _let_go(seen: dict[str, Seen], *, names: list[str], wanted: int) -> bool:
+    return _moved(seen, names) >= wanted
+
+
+def _moved(seen: dict[str, Seen], names: list[str]) -> int:
+    """How many tasks of these gangs were let go or bound."""
+    return sum(len(seen[name].released) for name in names if name in seen)
