@@ -42,9 +42,7 @@ class Generated:
 
     def snapshot(self) -> Snapshot:
         """With constraints: this is the planner's own work and belongs into the time."""
-        constraints, kind = compile_constraints(
-            NodeTable(*self.table_facts), self.rules, self.pods
-        )
+        constraints, kind = compile_constraints(NodeTable(*self.table_facts), self.rules, self.pods)
         nodes, gangs = self.bare.nodes, self.bare.gangs
         return Snapshot(
             nodes=NodeColumns(

@@ -49,9 +49,7 @@ def main(seed: int, runs: int, quick: bool, one: int | None) -> None:
     )
 
 
-def _tell(
-    size: str, rounds: list[dict[str, float]], seed: int, *, seconds: str, gib: str
-) -> None:
+def _tell(size: str, rounds: list[dict[str, float]], seed: int, *, seconds: str, gib: str) -> None:
     of = f"{size}_tasks_{size}_nodes"
     for figure, unit, goal in (("seconds", "s", seconds), ("peak_rss_gib", "GiB", gib)):
         values = [found[figure] for found in rounds]

@@ -30,6 +30,7 @@ SETTINGS = (
     ("predictor/core/recommend.py", "SizingSettings", "Right-sizing"),
     ("predictor/core/steady.py", "SteadySettings", "Which answer stands"),
     ("scheduler/core/plan.py", "PlanSettings", "Planning"),
+    ("scheduler/core/lifecycle.py", "LifecycleSettings", "The life of a gang"),
     ("qos_controller/core/settings.py", "Settings", "The node's control loop"),
     ("federation/core/settings.py", "FederationSettings", "The hub"),
     ("admission/core/policy.py", "Policy", "The pods' door"),

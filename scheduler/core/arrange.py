@@ -17,7 +17,7 @@ from typing import Final
 
 import numpy as np
 
-from scheduler.core.gang import nodes_for_gang
+from scheduler.core.gang import cheapest, nodes_for_gang
 from scheduler.core.kinds import Even, Kind
 from scheduler.core.level import Levels
 from scheduler.core.nearby import Nearby
@@ -229,7 +229,7 @@ def _cheapest_of_each(domain: IntArray, costs: FloatArray, quota: IntArray) -> I
         members = np.flatnonzero(domain == one)
         keep = int(quota[one])
         if keep < len(members):
-            members = np.sort(members[np.argpartition(costs[members], keep - 1)[:keep]])
+            members = members[cheapest(costs[members], keep)]
         parts.append(members[np.argsort(costs[members], kind="stable")])
     return np.concatenate(parts)
 

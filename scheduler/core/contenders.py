@@ -67,7 +67,7 @@ class Contenders:
         self._class_of = np.zeros(len(gangs.ids), dtype=np.int64)
         self._class_of[members] = of
         self._capacity = total_tasks(room, self._classes)  # [C], at all times
-        self._lists = Shortlists()
+        self._lists = Shortlists(room.cpu_cores.shape[1])
         self._mark: Mark | None = None
         leads = members[gangs.leads[members] == members]
         self._lines = _by_queue(gangs, leads if first is None else leads[leads != first])

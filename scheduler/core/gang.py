@@ -33,11 +33,19 @@ def nodes_for_gang(
         return able[:0], able[:0]
     costs = cost(able)
     if len(able) > wanted:  # each takes a task at least, so the cheapest `wanted` are enough
-        cheapest = np.sort(np.argpartition(costs, wanted - 1)[:wanted])
-        able, costs = able[cheapest], costs[cheapest]
+        chosen = cheapest(costs, wanted)
+        able, costs = able[chosen], costs[chosen]
     able = able[np.argsort(costs, kind="stable")]
     filled = np.cumsum(fitting[able])
     last = int(np.searchsorted(filled, wanted))
     count = fitting[able[: last + 1]].copy()
     count[-1] -= filled[last] - wanted
     return able[: last + 1], count
+
+
+def cheapest(costs: FloatArray, many: int) -> IntArray:
+    """Places of the `many` lowest costs, ascending; of equal ones those that come first."""
+    limit = np.partition(costs, many - 1)[many - 1]
+    below = costs < limit
+    below[np.flatnonzero(costs == limit)[: many - int(below.sum())]] = True
+    return np.flatnonzero(below)

@@ -18,10 +18,10 @@ from datetime import datetime
 from typing import Final
 
 from scheduler.core.queue_name import queue_of
-from scheduler.core.roles import Role, roles_of
-from scheduler.core.ways_in.job import JOB, finished, is_offline
+from scheduler.core.roles import LEADERS, Role, roles_of
+from scheduler.core.ways_in.job import JOB, is_offline, outcome
 from scheduler.core.ways_in.order import WAYS, gang_key, rivals
-from scheduler.core.ways_in.shape import Groups, Key, Near, Shape, annotation
+from scheduler.core.ways_in.shape import Groups, Key, Near, Outcome, Shape, annotation
 from slacktide.contract import (
     ANNOTATION_DURATION,
     ANNOTATION_TIME_LIMIT,
@@ -50,6 +50,8 @@ class Gang:
     wait_s: float | None  # placed members may wait so long for the others
     near: Near | None
     suspended: bool
+    owned: bool  # somebody makes new pods where some end
+    outcome: Outcome | None
     ready: bool
     reason: str  # why not ready, else empty
     ready_at_s: float | None  # by time alone, where only time is missing
@@ -70,6 +72,21 @@ class Gang:
         """Pods that it may count on."""
         return sum(role.have for role in self.roles)
 
+    @property
+    def started(self) -> int:
+        """Pods that have their place, or are done."""
+        return sum(role.started for role in self.roles)
+
+    @property
+    def whole(self) -> bool:
+        """Whether all that it needs have their place."""
+        return self.started > 0 and all(role.needs == 0 for role in self.roles)
+
+    @property
+    def failed(self) -> int:
+        """Pods that have failed and are still there."""
+        return sum(member.phase == "Failed" for role in self.roles for member in role.members)
+
 
 def gangs_of(pods: Iterable[Pod], groups: Groups, *, now_s: float) -> list[Gang]:
     """All gangs of these pods, and the offline Jobs that have none, the oldest first.
@@ -80,7 +97,7 @@ def gangs_of(pods: Iterable[Pod], groups: Groups, *, now_s: float) -> list[Gang]
     for pod in pods:
         by_key.setdefault(gang_key(pod), []).append(pod)
     for job in groups.jobs.values():
-        if is_offline(job) and not finished(job) and not _made_by_another(job):
+        if is_offline(job) and outcome(job) is None and not _made_by_another(job):
             by_key.setdefault(Key(JOB.source, job.metadata.namespace, job.metadata.name), [])
     found = [gang_of(key, own, groups, now_s=now_s) for key, own in by_key.items()]
     return sorted(found, key=lambda gang: (gang.submit_s, gang.key))
@@ -110,6 +127,8 @@ def gang_of(key: Key, pods: Sequence[Pod], groups: Groups, *, now_s: float) -> G
         wait_s=shape.wait_s,
         near=shape.near or _near(metas),
         suspended=shape.suspended,
+        owned=any(one.controller for pod in there for one in pod.metadata.owner_references),
+        outcome=shape.outcome or _ended(roles, there),
         ready=not reason and not only_time,
         reason="its last pod came a moment ago: more may follow" if only_time else reason,
         ready_at_s=settled_s if only_time else None,
@@ -144,6 +163,21 @@ def _why_not(shape: Shape, roles: Sequence[Role]) -> str:
         return f"has {have} of {least} pods"
     one = short[0]
     return f"has {one.have} of {one.least} pods of role {one.name}, {have} of {least} in all"
+
+
+def _ended(roles: Sequence[Role], pods: Sequence[Pod]) -> Outcome | None:
+    """What its pods say: done with its leader, or when all are done; failed if nobody makes new."""
+    for role in roles:
+        if role.name in LEADERS and {one.phase for one in role.members} == {"Succeeded"}:
+            return Outcome(True, f"its {role.name} is done")
+    phases = {pod.status.phase for pod in pods}
+    if phases == {"Succeeded"} and len(pods) >= sum(role.least for role in roles):
+        return Outcome(True, "all its pods are done")
+    owned = any(one.controller for pod in pods for one in pod.metadata.owner_references)
+    if "Failed" in phases and phases <= {"Succeeded", "Failed"} and not owned:
+        failed = next(pod for pod in pods if pod.status.phase == "Failed")
+        return Outcome(False, f"pod {failed.metadata.name} has failed")
+    return None
 
 
 def _priority(pods: Sequence[Pod], shape: Shape) -> int:

@@ -17,7 +17,7 @@ from typing import Final
 
 import numpy as np
 
-from scheduler.core.gang import nodes_for_gang
+from scheduler.core.gang import cheapest, nodes_for_gang
 from slacktide.messages import BoolArray, FloatArray, IntArray
 
 SHORT: Final = 1024  # nodes kept of one look; a look at 100,000 costs as much as thirty at these
@@ -39,8 +39,10 @@ class _Short:
 class Shortlists:
     """One a class, and the nodes touched since each was made."""
 
-    def __init__(self) -> None:
-        """Nothing was looked at."""
+    def __init__(self, nodes: int) -> None:
+        """Nothing was looked at of so many nodes."""
+        # to sort what was touched costs some eight times a look at as many nodes
+        self._too_many = max(2 * SHORT, nodes // 8)
         self._of: dict[int, _Short] = {}
         self._touched = np.zeros(SHORT, np.int64)
         self._size = 0
@@ -70,7 +72,7 @@ class Shortlists:
         Gangs of one class share a list and may still differ in the nodes open to them.
         """
         short = self._of.get(kind)
-        if short is not None and self._size - short.seen <= 2 * SHORT:
+        if short is not None and self._size - short.seen <= self._too_many:
             nodes, fits, costs = self._among(short, fitting, cost)
             fits = fits * is_open(nodes)
             if fits.sum() >= tasks:
@@ -85,11 +87,9 @@ class Shortlists:
     def _shortest(self, able: IntArray, costs: FloatArray, *, keep: int) -> _Short:
         if len(able) <= keep:
             return _Short(able, (np.inf, 0), self._size)
-        limit = float(np.partition(costs, keep)[keep])
-        inside = costs < limit
-        ties = np.flatnonzero(costs == limit)[: keep - int(inside.sum())]
-        inside[ties] = True
-        last = int(able[ties[-1]]) if len(ties) else -1
+        inside = cheapest(costs, keep)
+        limit = float(costs[inside].max())
+        last = int(able[inside[costs[inside] == limit][-1]])
         return _Short(able[inside], (limit, last), self._size)
 
     def _among(

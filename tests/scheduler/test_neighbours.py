@@ -118,7 +118,12 @@ def _together(sites: list[Site], pods: list[tuple[int, Rules]], node: int, rules
     if any(term.topology_key not in sites[node].labels for term in rules.together):
         return False
     matching = [
-        [there for there, other in pods if has(term.group, other)] for term in rules.together
+        [
+            there
+            for there, other in pods
+            if has(term.group, other) and term.topology_key in sites[there].labels
+        ]
+        for term in rules.together
     ]
     if not any(matching) and all(has(term.group, rules) for term in rules.together):
         return True  # the first of its kind may start anywhere

@@ -14,6 +14,7 @@ from scheduler.core.ways_in.shape import (
     Groups,
     Key,
     Membership,
+    Outcome,
     Shape,
     WayIn,
     absent,
@@ -31,6 +32,8 @@ from slacktide.contract import (
 from slacktide.errors import BadInput
 from slacktide.kube.groups import Job, JobSpec
 from slacktide.kube.objects import Pod
+
+_ENDED: Final = {"Complete": "is complete", "Failed": "has failed"}
 
 
 def membership(pod: Pod) -> Membership | None:
@@ -58,6 +61,7 @@ def shape(key: Key, _pods: Sequence[Pod], groups: Groups) -> Shape:
         group=job.metadata,
         limit_s=None if deadline_s is None else float(deadline_s),
         suspended=job.spec.suspend,
+        outcome=outcome(job),
         problem=suspended("Job", key) if job.spec.suspend else "",
     )
 
@@ -70,10 +74,13 @@ def at_once(spec: JobSpec, *, succeeded: int = 0) -> int:
     return max(min(parallelism, spec.completions - succeeded), 1)
 
 
-def finished(job: Job) -> bool:
-    """Whether it is complete or has failed."""
-    ends = {"Complete", "Failed"}
-    return any(one.type in ends and one.status == "True" for one in job.status.conditions)
+def outcome(job: Job) -> Outcome | None:
+    """How it ended, if it did."""
+    for one in job.status.conditions:
+        if one.status == "True" and one.type in {"Complete", "Failed"}:
+            said = f"Job {job.metadata.namespace}/{job.metadata.name} {_ENDED[one.type]}"
+            return Outcome(one.type == "Complete", f"{said}: {one.reason}" if one.reason else said)
+    return None
 
 
 def is_offline(job: Job) -> bool:

@@ -50,6 +50,13 @@ class Near(NamedTuple):
     required: bool
 
 
+class Outcome(NamedTuple):
+    """How a gang ended."""
+
+    done: bool  # else it has failed
+    reason: str
+
+
 class Wanted(NamedTuple):
     """Pods of one role: at least so many or the gang does not start, and at most so many."""
 
@@ -89,6 +96,7 @@ class Shape:
     near: Near | None = None
     settles: bool = False  # nobody says how many: what is there a moment after the last one came
     suspended: bool = False  # by its owner: its pods are gone until it is resumed
+    outcome: Outcome | None = None  # as its owner says
     problem: str = ""
     notes: tuple[str, ...] = ()
 

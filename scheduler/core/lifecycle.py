@@ -1,0 +1,243 @@
+"""The life of a gang: queued, admitted, running, preempted, resumed, done, failed.
+
+    queued ──planned──> admitted ──all bound──> running / resumed ──> done, failed
+      ^  ^                 │                        │
+      │  └─── not bound ───┘                        │ members lost, evicted or failed
+      │                                             v
+      └───────────── after a back-off ───────── preempted
+    suspended: by its owner; from anywhere, and back to queued
+
+`step` looks at what is there now, never at single events, so missed or doubled events change
+nothing. Always holds: a gang that comes back keeps the age of its first submission; it is not
+planned before its back-off ends; what has ended stays as it is until a gang of that name is
+submitted anew; every phase has a sentence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import NamedTuple
+
+from scheduler.core.members import Gang
+
+
+class Phase(StrEnum):
+    """Where a gang is in its life."""
+
+    QUEUED = "queued"
+    SUSPENDED = "suspended"  # by its owner
+    ADMITTED = "admitted"  # it has a place, and is being bound
+    RUNNING = "running"
+    RESUMED = "resumed"  # running again
+    PREEMPTED = "preempted"  # it lost its place, and backs off
+    DONE = "done"
+    FAILED = "failed"
+
+
+LIVE = frozenset({Phase.RUNNING, Phase.RESUMED})
+ENDED = frozenset({Phase.DONE, Phase.FAILED})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LifecycleSettings:
+    """How patient the scheduler is with a gang."""
+
+    bind_within_s: float = 60.0
+    """An admitted gang whose members are not all bound by then is rolled back. kube-scheduler
+    retries a pod after at most 10 s, so a minute is several tries."""
+    first_backoff_s: float = 10.0
+    """Wait after the first loss of its place or failure; doubles with each. Kubernetes' own for
+    restarts of containers and for Jobs."""
+    longest_backoff_s: float = 300.0
+    """No wait is longer. As kubelet's for containers."""
+    healthy_after_s: float = 600.0
+    """A run of this length forgets earlier losses and failures. As kubelet's for containers."""
+    gone_after_s: float = 60.0
+    """A gang without pods and object for so long is over. Owners make new pods within seconds."""
+    finished_kept_s: float = 7 * 86_400.0
+    """How long the story of a finished gang is kept, for `explain`."""
+    finished_kept: int = 10_000
+    """How many of them at most: some 5 MB."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Life:
+    """What is remembered of a gang."""
+
+    phase: Phase
+    reason: str
+    submit_s: float  # its age counts from here, whatever happens to its pods
+    since_s: float  # in this phase
+    not_before_s: float = 0.0  # it backs off until then
+    runs: int = 0
+    preemptions: int = 0
+    setbacks: int = 0  # losses and failures since it last ran well
+    failed_pods: int = 0  # seen so far
+    gone_s: float | None = None  # nothing of it was there since
+
+    def may_be_planned(self, gang: Gang, *, now_s: float) -> bool:
+        """Whether the planner should look for a place for it."""
+        waits = self.phase in {Phase.QUEUED, Phase.PREEMPTED} and now_s >= self.not_before_s
+        return waits and gang.ready
+
+
+class Action(StrEnum):
+    """What the scheduler has to do besides remembering."""
+
+    ROLL_BACK = "roll back"  # undo the binding of an admitted gang
+    STOP = "stop"  # its time is up: its Job, or else its pods, get an activeDeadlineSeconds of 1
+
+
+class Step(NamedTuple):
+    """One step of a life."""
+
+    life: Life
+    action: Action | None = None
+
+
+def begun(gang: Gang, *, now_s: float) -> Life:
+    """A gang that is seen for the first time, or by a scheduler that has just started."""
+    life = Life(
+        phase=Phase.QUEUED,
+        reason=gang.reason or "waits for its turn",
+        submit_s=gang.submit_s,
+        since_s=now_s,
+        failed_pods=gang.failed,
+    )
+    return _running(life, now_s=now_s) if gang.whole else life
+
+
+def step(
+    life: Life | None,
+    gang: Gang | None,
+    *,
+    now_s: float,
+    settings: LifecycleSettings,
+    planned: bool = False,
+    evicted: str = "",
+) -> Step:
+    """The life after looking at the gang as it is now.
+
+    Args:
+        life: as it was; None for a gang never seen.
+        gang: None where neither pods nor an object are there.
+        now_s: since the epoch.
+        settings: how patient to be.
+        planned: it has a place in the plan that stands.
+        evicted: why the scheduler took its place from it as a whole since the last step, if so.
+
+    Raises:
+        ValueError: neither a life nor a gang.
+    """
+    if gang is None:
+        if life is None:
+            raise ValueError("a life needs a gang to begin with")
+        return Step(_gone(life, now_s=now_s, settings=settings))
+    if life is None or (life.phase in ENDED and gang.submit_s > life.since_s):
+        life = begun(gang, now_s=now_s)
+    life = replace(life, gone_s=None)
+    taken = gang.outcome is not None or gang.suspended  # its owner says where it stands
+    if life.phase is Phase.ADMITTED and not taken:
+        return _admitted(life, gang, now_s=now_s, settings=settings, planned=planned)
+    if life.phase in LIVE and not taken:
+        return _live(life, gang, now_s=now_s, settings=settings, evicted=evicted)
+    ended = life.phase in ENDED
+    return Step(life if ended else _waiting(life, gang, now_s=now_s, planned=planned))
+
+
+def retained(
+    lives: Mapping[str, Life], *, now_s: float, settings: LifecycleSettings
+) -> dict[str, Life]:
+    """Those worth keeping: all that have not ended, and the latest and youngest that have."""
+    ended = [(life.since_s, name) for name, life in lives.items() if life.phase in ENDED]
+    young = sorted(one for one in ended if now_s - one[0] <= settings.finished_kept_s)
+    kept = {name for _, name in young[len(young) - min(len(young), settings.finished_kept) :]}
+    return {name: life for name, life in lives.items() if life.phase not in ENDED or name in kept}
+
+
+def _waiting(life: Life, gang: Gang, *, now_s: float, planned: bool) -> Life:
+    if gang.outcome is not None:
+        phase = Phase.DONE if gang.outcome.done else Phase.FAILED
+        return _entered(life, phase, gang.outcome.reason, now_s=now_s)
+    if gang.suspended:
+        return _entered(life, Phase.SUSPENDED, gang.reason, now_s=now_s)
+    if now_s < life.not_before_s:  # what it lost may still be seen for a moment
+        return life
+    if gang.whole:
+        return _running(life, now_s=now_s)
+    if planned:
+        return _entered(life, Phase.ADMITTED, "has a place: its pods are being bound", now_s=now_s)
+    return _entered(life, Phase.QUEUED, gang.reason or "waits for its turn", now_s=now_s)
+
+
+def _admitted(
+    life: Life, gang: Gang, *, now_s: float, settings: LifecycleSettings, planned: bool
+) -> Step:
+    if gang.whole:
+        return Step(_running(life, now_s=now_s))
+    if not planned:
+        reason = "its place in the plan was taken back"
+        return Step(_entered(life, Phase.QUEUED, reason, now_s=now_s))
+    patience_s = settings.bind_within_s if gang.wait_s is None else gang.wait_s
+    if now_s - life.since_s < patience_s:
+        return Step(life)
+    reason = f"only {gang.started} of {gang.least} pods were bound within {patience_s:g} s"
+    back = _backing_off(life, Phase.QUEUED, reason, now_s=now_s, settings=settings)
+    return Step(back, Action.ROLL_BACK)
+
+
+def _live(
+    life: Life, gang: Gang, *, now_s: float, settings: LifecycleSettings, evicted: str
+) -> Step:
+    ran_s = now_s - life.since_s
+    if ran_s >= settings.healthy_after_s and life.setbacks:
+        life = replace(life, setbacks=0)
+    if gang.limit_s is not None and ran_s >= gang.limit_s:
+        reason = f"ran for {gang.limit_s:g} s, which is its time limit"
+        return Step(_entered(life, Phase.FAILED, reason, now_s=now_s), Action.STOP)
+    if gang.failed > life.failed_pods and not gang.whole:
+        life = replace(life, failed_pods=gang.failed)
+        reason = f"{gang.failed} of its pods failed"
+        return Step(_backing_off(life, Phase.QUEUED, reason, now_s=now_s, settings=settings))
+    life = replace(life, failed_pods=gang.failed)
+    if not evicted and gang.whole:
+        return Step(life)
+    reason = evicted or f"only {gang.started} of the {gang.least} pods that it needs are left"
+    life = replace(life, preemptions=life.preemptions + 1)
+    return Step(_backing_off(life, Phase.PREEMPTED, reason, now_s=now_s, settings=settings))
+
+
+def _running(life: Life, *, now_s: float) -> Life:
+    again = life.runs > 0
+    phase = Phase.RESUMED if again else Phase.RUNNING
+    reason = f"runs again: run {life.runs + 1}" if again else "all that it needs runs"
+    ran = replace(life, runs=life.runs + 1, not_before_s=0.0)
+    return _entered(ran, phase, reason, now_s=now_s)
+
+
+def _backing_off(
+    life: Life, phase: Phase, reason: str, *, now_s: float, settings: LifecycleSettings
+) -> Life:
+    doublings = min(life.setbacks, 30)  # beyond, a float overflows for nothing
+    wait_s = min(settings.first_backoff_s * 2.0**doublings, settings.longest_backoff_s)
+    said = f"{reason}: tried again in {wait_s:g} s"
+    life = replace(life, setbacks=life.setbacks + 1, not_before_s=now_s + wait_s)
+    return _entered(life, phase, said, now_s=now_s)
+
+
+def _gone(life: Life, *, now_s: float, settings: LifecycleSettings) -> Life:
+    if life.phase in ENDED:
+        return life
+    if life.gone_s is None:
+        return replace(life, gone_s=now_s)
+    if now_s - life.gone_s < settings.gone_after_s:
+        return life
+    return _entered(life, Phase.FAILED, "its pods and its object were deleted", now_s=now_s)
+
+
+def _entered(life: Life, phase: Phase, reason: str, *, now_s: float) -> Life:
+    if phase is life.phase:
+        return replace(life, reason=reason)
+    return replace(life, phase=phase, reason=reason, since_s=now_s)
