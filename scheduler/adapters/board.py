@@ -19,6 +19,8 @@ from scheduler.adapters.pods import is_batch, member_of
 from scheduler.adapters.task_columns import KeptTasks
 from scheduler.core.extender import Places
 from scheduler.core.member import Decision, Member, Stage
+from scheduler.core.ways_in.order import WAYS
+from scheduler.core.ways_in.shape import Key
 from slacktide.errors import BadInput
 from slacktide.kube.cache import Change
 from slacktide.kube.objects import Node, Pod
@@ -35,11 +37,12 @@ class Board:
         self.used: dict[str, list[int]] = {}  # queue -> milli-cores, bytes of what is placed
         self.places = Places(unknown_waits=True)
         self.assumed: dict[str, Decision] = {}  # decided by us, not read back yet
+        self.minding: set[str] = set()  # UIDs with a place that mind who else is there
         self.released: set[str] = set()  # UIDs that have a place and are not bound
-        self.touched: set[str] = set()  # gangs to look at again
-        self._successors: dict[str, str] = {}  # UID of a withdrawn pod -> its copy's gang
+        self.touched: set[Key] = set()  # gangs to look at again
+        self._successors: dict[str, Key] = {}  # UID of a withdrawn pod -> its copy's gang
         self._members: dict[str, Member] = {}  # by UID
-        self._gangs: dict[str, dict[str, Member]] = {}
+        self._gangs: dict[Key, dict[str, Member]] = {}
 
     def pods_changed(self, changes: Sequence[Change[Pod]]) -> bool:
         """Takes what a reflector delivers. Returns whether any gang is concerned."""
@@ -67,15 +70,19 @@ class Board:
         """One task, as assumed."""
         return self._members.get(uid)
 
-    def members(self, gang: str) -> Iterable[Member]:
+    def members(self, gang: Key) -> Iterable[Member]:
         """Of a gang."""
         return self._gangs.get(gang, {}).values()
+
+    def placed(self) -> Iterator[Member]:
+        """Every task that holds room."""
+        return (one for one in self._members.values() if one.holds)
 
     def counts(self, one: Member) -> bool:
         """Whether a task is one; a copy is none while what it replaces is there."""
         return one.replaces not in self._members
 
-    def gangs(self) -> Iterator[str]:
+    def gangs(self) -> Iterator[Key]:
         """All of them."""
         return iter(self._gangs)
 
@@ -88,6 +95,20 @@ class Board:
         one = self._members[uid]
         self.assumed[uid] = decision
         self._set(uid, _assumed(one, decision))
+
+    def requeue(self, uid: str, queue: str) -> None:
+        """A task waits in another queue than its pod says: its gang's object has the word."""
+        one = self._members[uid]
+        touched = one.gang in self.touched
+        self._set(uid, replace(one, queue=queue))
+        if not touched:
+            self.touched.discard(one.gang)
+
+    def group_changed(self, namespace: str, name: str) -> bool:
+        """A group's object is another now. Returns whether it has any pod."""
+        keys = [key for source in WAYS if (key := Key(source, namespace, name)) in self._gangs]
+        self.touched.update(keys)
+        return bool(keys)
 
     def drop(self, uid: str) -> None:
         """What was assumed of a task will not come true."""
@@ -140,6 +161,7 @@ class Board:
             del self._gangs[one.gang]
         self.touched.add(one.gang)
         self.released.discard(one.uid)
+        self.minding.discard(one.uid)
         self.places.node_of.pop(one.uid, None)
         self.places.waiting.discard(one.uid)
         self.places.batch.discard(one.uid)
@@ -150,6 +172,8 @@ class Board:
         self._members[one.uid] = one
         self._gangs.setdefault(one.gang, {})[one.uid] = one
         self.touched.add(one.gang)
+        if one.minds and one.holds:
+            self.minding.add(one.uid)
         if one.replaces:
             self._successors[one.replaces] = one.gang
         if one.stage is Stage.RELEASED:

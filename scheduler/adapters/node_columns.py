@@ -10,20 +10,22 @@ back; a node that went keeps its row until another takes it, closed and with not
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
 
+from scheduler.core.kinds import Constraints
+from scheduler.core.node_table import NodeTable
 from scheduler.core.snapshot import NodeColumns
 from slacktide.contract import RESOURCE_BATCH_CPU, RESOURCE_BATCH_MEMORY
 from slacktide.errors import BadInput
-from slacktide.kube.objects import Node
+from slacktide.kube.objects import Node, Taint
 from slacktide.quantity import parse
 
 HORIZON_S: Final = 3_600  # allocatable stands until it changes; tasks that overran count anew
 FIRST_ROWS: Final = 64
 MILLI: Final = 1_000.0
-KEEPS_OUT: Final = frozenset({"NoSchedule", "NoExecute"})
 
 
 class KeptNodes:
@@ -32,6 +34,9 @@ class KeptNodes:
     def __init__(self) -> None:
         self.row_of: dict[str, int] = {}
         self._names: list[str] = []
+        self._labels: list[Mapping[str, str]] = []
+        self._taints: list[tuple[Taint, ...]] = []
+        self._table: NodeTable | None = None  # as long as no name, label or taint changes
         self._uids: dict[str, str] = {}  # a node that came back under its name is another one
         self._free_rows: list[int] = []
         self._sold = np.zeros((2, FIRST_ROWS), np.int64)  # milli-cores, bytes
@@ -39,14 +44,18 @@ class KeptNodes:
         self._open = np.zeros(FIRST_ROWS, np.bool_)
 
     def __contains__(self, name: str) -> bool:
-        return name in self.row_of
+        return name in self._uids
 
     def put(self, node: Node) -> bool:
         """Takes a node that is new or changed. Returns whether it sells something else now."""
         row = self._row(node.metadata.name)
         self._uids[node.metadata.name] = node.metadata.uid
         sold, is_open = _sold(node), _is_open(node)
+        labels, taints = node.metadata.labels or {}, node.spec.taints
         same = tuple(self._sold[:, row]) == sold and self._open[row] == is_open
+        if labels != self._labels[row] or taints != self._taints[row]:
+            self._labels[row], self._taints[row], self._table = labels, taints, None
+            same = False
         self._sold[:, row], self._open[row] = sold, is_open
         return not same
 
@@ -80,7 +89,13 @@ class KeptNodes:
         row = self.row_of.get(name)
         return row is not None and bool(self._open[row])
 
-    def columns(self) -> NodeColumns:
+    def table(self) -> NodeTable:
+        """Names, labels and taints, for what gangs ask beyond room."""
+        if self._table is None:
+            self._table = NodeTable(tuple(self._names), tuple(self._labels), tuple(self._taints))
+        return self._table
+
+    def columns(self, constraints: Constraints | None = None) -> NodeColumns:
         """As they are now, free of what is held; a copy."""
         rows = len(self._names)
         sold, free = self._sold[:, :rows], self._sold[:, :rows] - self._held[:, :rows]
@@ -92,18 +107,22 @@ class KeptNodes:
             cpu_cores=sold[0] / MILLI,
             memory_bytes=sold[1].astype(np.float64),
             open=self._open[:rows].copy(),
+            constraints=constraints,
         )
 
     def _row(self, name: str) -> int:
         row = self.row_of.get(name)
         if row is not None:
             return row
+        self._table = None
         if self._free_rows:
             row = self._free_rows.pop()
             self._names[row] = name
         else:
             row = len(self._names)
             self._names.append(name)
+            self._labels.append({})
+            self._taints.append(())
             self._grow()
         self.row_of[name] = row
         return row
@@ -116,7 +135,8 @@ class KeptNodes:
 
     def _forget(self, name: str) -> None:
         row = self.row_of.pop(name)
-        self._names[row] = ""
+        self._names[row], self._labels[row], self._taints[row] = "", {}, ()
+        self._table = None
         self._free_rows.append(row)
 
 
@@ -134,8 +154,7 @@ _NAMES: Final = (RESOURCE_BATCH_CPU, RESOURCE_BATCH_MEMORY)
 
 
 def _is_open(node: Node) -> bool:
-    """Whether it takes new batch tasks. A taint closes it: batch pods are not known to bear any."""
+    """Whether it takes new batch tasks; taints are for each gang to bear."""
     ready = any(one.type == "Ready" and one.status == "True" for one in node.status.conditions)
-    tainted = any(taint.effect in KEEPS_OUT for taint in node.spec.taints)
     leaving = node.metadata.deletion_timestamp is not None
-    return ready and not (node.spec.unschedulable or tainted or leaving)
+    return ready and not (node.spec.unschedulable or leaving)

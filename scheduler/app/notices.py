@@ -22,6 +22,7 @@ from scheduler.app.committing import path_of
 from scheduler.app.rounds import Outcome, Placed, Waits
 from scheduler.core.explain import Blocked
 from scheduler.core.member import Member, Stage
+from scheduler.core.ways_in.shape import Key
 from slacktide.contract import ANNOTATION_REASON, GROUP
 from slacktide.kube.cache import Cache
 from slacktide.kube.objects import Pod
@@ -32,6 +33,7 @@ MOST_LATE: Final = 200  # in the queue
 MOST_REMEMBERED: Final = 100_000  # gangs whose last cause is known
 
 PLACED: Final = ("Normal", "GangPlaced", "every task that the gang needs has a place")
+UNREADY: Final = ("Normal", "GangIncomplete", "not all that it needs is there yet")
 WITHDRAWN: Final = (
     "Warning",
     "GangWithdrawn",
@@ -42,6 +44,9 @@ WAITS: Final[Mapping[Blocked, str]] = {
     Blocked.QUEUE_AT_MAX: "its queue is at its maximum",
     Blocked.HOLDS_RESERVATION: "it has the reservation and is the next to start",
     Blocked.BEHIND_RESERVATION: "starting now would delay a gang that has the reservation",
+    Blocked.NO_NODE_ALLOWED: "there is no node that it may run on",
+    Blocked.NEIGHBOURS: "who runs there already keeps it away",
+    Blocked.NOT_TOGETHER: "its roles do not fit at one time",
     Blocked.NODES_CLOSED: "there would be room on nodes that are closed",
     Blocked.NO_ROOM_NOW: "other batch tasks hold the room",
     Blocked.ONLINE_NEEDS_THE_ROOM: "online needs the room",
@@ -59,7 +64,7 @@ class Notices:
     writer: Writer
     me: str
     left_out: int = 0
-    _said: dict[str, str] = field(default_factory=dict)  # gang -> the cause told last
+    _said: dict[Key, str] = field(default_factory=dict)  # gang -> the cause told last
     _due: asyncio.Queue[tuple[Member, Said, str]] = field(
         default_factory=lambda: asyncio.Queue(MOST_LATE)
     )
@@ -70,8 +75,10 @@ class Notices:
             self._of_placed(placed)
         for waits in outcome.waits:
             self._of_waiting(waits)
+        for unready in outcome.unready:
+            self._tell(unready.gang, unready.reason, unready.member, UNREADY, unready.reason)
 
-    def of_withdrawn(self, gang: str) -> None:
+    def of_withdrawn(self, gang: Key) -> None:
         """Takes a gang that is being withdrawn."""
         first = next(iter(self.board.members(gang)), None)
         if first is not None:
@@ -99,7 +106,7 @@ class Notices:
         said = ("Warning", "GangWaits", WAITS[waits.blocked])
         self._tell(waits.gang, waits.blocked.name, waits.member, said, waits.reason)
 
-    def _tell(self, gang: str, cause: str, one: Member, said: Said, reason: str = "") -> None:
+    def _tell(self, gang: Key, cause: str, one: Member, said: Said, reason: str = "") -> None:
         if self._said.get(gang) == cause:
             return
         if len(self._said) >= MOST_REMEMBERED:

@@ -11,29 +11,37 @@ still waits and every node still takes something new.
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
+import structlog
 
+from scheduler.adapters.asking import Asking, PodOf, Row, asking, rows_of
 from scheduler.adapters.board import Board
 from scheduler.adapters.queue_tree import Queues
-from scheduler.core.explain import Blocked
+from scheduler.core.explain import Blocked, Placement
 from scheduler.core.member import Decision, Member, Stage
+from scheduler.core.members import gang_of
 from scheduler.core.plan import Plan, plan
 from scheduler.core.reserve import Reservation
-from scheduler.core.snapshot import GangColumns, Snapshot
+from scheduler.core.snapshot import Snapshot
 from scheduler.core.standing import Standing, inferred_whole, standing
+from scheduler.core.ways_in.shape import Groups, Key
+from slacktide.errors import BadInput
 
-MILLI: Final = 1_000.0
 MOST_REASONS: Final = 20  # a round: each costs the planner a look at all nodes
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class Placed:
     """A gang that was decided in a round."""
 
-    gang: str
+    gang: Key
     members: tuple[Member, ...]  # as assumed: each with its decision
     reason: str
 
@@ -42,9 +50,17 @@ class Placed:
 class Waits:
     """A gang that was not, and why."""
 
-    gang: str
+    gang: Key
     member: Member  # its eldest
     blocked: Blocked
+    reason: str
+
+
+class Unready(NamedTuple):
+    """A gang that cannot be planned yet, and what it waits for."""
+
+    gang: Key
+    member: Member
     reason: str
 
 
@@ -54,6 +70,7 @@ class Outcome:
 
     placed: tuple[Placed, ...] = ()
     waits: tuple[Waits, ...] = ()
+    unready: tuple[Unready, ...] = ()  # of those that changed
     asked: int = 0
 
 
@@ -63,158 +80,163 @@ class Rounds:
 
     board: Board
     queues: Queues
+    pod_of: PodOf
+    groups: Groups = field(default_factory=Groups)
     run: str = "0"  # unique to this process, so that no plan has the name of another
     epoch: int = 0
-    standings: dict[str, Standing] = field(default_factory=dict)  # of every gang that is not whole
+    standings: dict[Key, Standing] = field(default_factory=dict)
     refused: dict[str, float] = field(default_factory=dict)  # UID -> when it may be tried again
-    _whole: set[str] = field(default_factory=set)
-    _asking: set[str] = field(default_factory=set)
+    _whole: set[Key] = field(default_factory=set)
+    _asking: set[Key] = field(default_factory=set)
+    _later_s: dict[Key, float] = field(default_factory=dict)  # gangs that only time keeps
     _plans: int = 0
     _kept: Reservation | None = None
+    _unready: list[Unready] = field(default_factory=list)
     _told: int = 0  # where the next look at reasons begins
 
-    async def once(self, *, now_s: int, steady_s: float) -> Outcome:
-        """Looks at what changed, plans, assumes. Planning runs beside this loop's other work."""
-        self.look(steady_s=steady_s)
-        half = [gang for gang in self._asking if self.standings[gang].half]
-        outcome = await self._planned(half, now_s=now_s) if half else Outcome()
-        rest = await self._planned(list(self._asking), now_s=now_s)
-        return Outcome(outcome.placed + rest.placed, rest.waits, len(half) + rest.asked)
-
-    def look(self, *, steady_s: float) -> None:
-        """Brings the standings of touched gangs up to date."""
-        back = [uid for uid, again_s in self.refused.items() if again_s <= steady_s]
-        for uid in back:
-            del self.refused[uid]
-            one = self.board.member(uid)
-            if one is not None:
-                self.board.touched.add(one.gang)
-        for gang in self.board.touched:
-            self._look_at(gang)
-        self.board.touched.clear()
-
-    def begin(self, *, epoch: int, steady_s: float) -> None:
+    def begin(self, *, epoch: int, now_s: float) -> None:
         """From now on this process decides; what was whole before it looked is whole."""
         self.epoch = epoch
         self._whole.update(g for g in self.board.gangs() if inferred_whole(self.board.members(g)))
         self.board.touched.update(self.board.gangs())
-        self.look(steady_s=steady_s)
+        self.look(now_s=now_s)
 
-    def _look_at(self, gang: str) -> None:
-        members = [
-            one
-            for one in self.board.members(gang)
+    async def once(self, *, now_s: float, steady_s: float) -> Outcome:
+        """Looks at what changed, plans, assumes. Planning runs beside this loop's other work."""
+        self._try_again(steady_s)
+        self.look(now_s=now_s)
+        half = await self._planned(
+            [gang for gang in self._asking if self.standings[gang].half], now_s=now_s
+        )
+        rest = await self._planned(list(self._asking), now_s=now_s)
+        unready = tuple(self._unready)
+        self._unready.clear()
+        asked = half.asked + rest.asked
+        return Outcome(half.placed + rest.placed, rest.waits, unready, asked)
+
+    def look(self, *, now_s: float) -> None:
+        """Brings the standings of touched gangs up to date."""
+        due = [gang for gang, at_s in self._later_s.items() if at_s <= now_s]
+        for gang in due:
+            del self._later_s[gang]
+        touched = {*self.board.touched, *due}
+        self.board.touched.clear()
+        for gang in touched:
+            self._look_at(gang, now_s)
+
+    def _try_again(self, steady_s: float) -> None:
+        for uid in [uid for uid, again_s in self.refused.items() if again_s <= steady_s]:
+            del self.refused[uid]
+            one = self.board.member(uid)
+            if one is not None:
+                self.board.touched.add(one.gang)
+
+    def _look_at(self, key: Key, now_s: float) -> None:
+        members = {
+            one.uid: one
+            for one in self.board.members(key)
             if one.uid not in self.refused and self.board.counts(one)
-        ]
+        }
+        self._later_s.pop(key, None)
+        self._asking.discard(key)
         if not members:
-            self._forget(gang)
+            self.standings.pop(key, None)
+            self._whole.discard(key)
             return
-        found = standing(members, was_whole=gang in self._whole)
+        pods = [pod for uid in members if (pod := self.pod_of(uid)) is not None]
+        try:
+            gang = gang_of(key, pods, self.groups, now_s=now_s)
+        except (BadInput, ValueError) as why:
+            log.warning("gang left alone", gang="/".join(key), why=str(why))
+            return
+        if gang.ready_at_s is not None:
+            self._later_s[key] = gang.ready_at_s
+        found = standing(gang, members, was_whole=key in self._whole)
+        self.standings[key] = found
         if found.whole:
-            self._whole.add(gang)
-        self.standings[gang] = found
+            self._whole.add(key)
+        if gang.reason and gang.ready_at_s is None:
+            self._unready.append(Unready(key, next(iter(members.values())), gang.reason))
         if found.asks:
-            self._asking.add(gang)
-        else:
-            self._asking.discard(gang)
+            self._asking.add(key)
+        for one in list(members.values()):
+            if one.queue != gang.queue:
+                self.board.requeue(one.uid, gang.queue)
 
-    def _forget(self, gang: str) -> None:
-        self.standings.pop(gang, None)
-        self._asking.discard(gang)
-        self._whole.discard(gang)
-
-    async def _planned(self, gangs: list[str], *, now_s: int) -> Outcome:
-        asks = {gang: self.standings[gang] for gang in gangs if self.standings[gang].asks}
-        if not asks:
+    async def _planned(self, gangs: Iterable[Key], *, now_s: float) -> Outcome:
+        rows = rows_of({gang: self.standings[gang] for gang in gangs}, self.pod_of)
+        if not rows:
             return Outcome()
-        snapshot = self._snapshot(asks)
-        outcome = await asyncio.to_thread(plan, snapshot, now_s=now_s, kept=self._kept)
-        self._kept = outcome.reservation
-        names, ids = snapshot.nodes.names, list(asks)
-        placed = []
-        for one in outcome.placements:
-            nodes = [names[node] for node in np.repeat(one.nodes, one.count)]
-            members = self._assumed(asks[ids[one.gang]], nodes, now_s=now_s)
-            if members:
-                placed.append(Placed(ids[one.gang], members, outcome.reason(one.gang)))
-        self.look(steady_s=-np.inf)
-        return Outcome(tuple(placed), self._reasons(ids, asks, outcome), len(ids))
-
-    def _snapshot(self, asks: dict[str, Standing]) -> Snapshot:
-        queue_of = self.queues.indexes({found.waiting[0].queue for found in asks.values()})
-        return Snapshot(
-            nodes=self.board.nodes.columns(),
+        asked = asking(rows, self.board, queue_of=self.queues.index, pod_of=self.pod_of)
+        snapshot = Snapshot(
+            nodes=asked.nodes,
             running=self.board.tasks.columns(),
-            gangs=_columns(asks, queue_of),
+            gangs=asked.columns,
             queues=self.queues.tree,
             used=self.queues.use(self.board.used),
         )
+        outcome = await asyncio.to_thread(plan, snapshot, now_s=int(now_s), kept=self._kept)
+        self._kept = outcome.reservation
+        placed = self._all_assumed(asked, outcome, now_s=int(now_s))
+        self.look(now_s=now_s)
+        return Outcome(placed, self._reasons(rows, outcome), asked=len(rows))
 
-    def _assumed(self, asked: Standing, nodes: list[str], *, now_s: int) -> tuple[Member, ...]:
-        """Takes a placement for true; nobody where the world has moved on while it was planned."""
-        chosen = asked.waiting[: len(nodes)]
-        if not all(self.board.nodes.is_open(node) for node in set(nodes)):
+    def _all_assumed(self, asked: Asking, outcome: Plan, *, now_s: int) -> tuple[Placed, ...]:
+        together: dict[int, list[Placement]] = defaultdict(list)
+        for placement in outcome.placements:
+            together[asked.rows[placement.gang].lead].append(placement)
+        placed = []
+        for lead, placements in together.items():
+            where = [
+                (one, asked.nodes.names[node])
+                for placement in placements
+                for one, node in zip(
+                    asked.rows[placement.gang].ask.waiting,
+                    np.repeat(placement.nodes, placement.count),
+                    strict=False,  # an elastic role may get fewer places than it has tasks
+                )
+            ]
+            members = self._assumed(where, now_s=now_s)
+            if members:
+                reason = outcome.reason(placements[0].gang)
+                placed.append(Placed(asked.rows[lead].gang, members, reason))
+        return tuple(placed)
+
+    def _assumed(self, where: list[tuple[Member, str]], *, now_s: int) -> tuple[Member, ...]:
+        """Takes places for true; nobody's where the world has moved on while it was planned."""
+        if not all(self.board.nodes.is_open(node) for node in {node for _, node in where}):
             return ()
-        if not all(self._still_waits(one) for one in chosen):
+        if not all(self._still_waits(one) for one, _ in where):
             return ()
         self._plans += 1
-        newest_s = max(one.created_s for one in chosen)
-        for one, node in zip(chosen, nodes, strict=True):
+        newest_s = max(one.created_s for one, _ in where)
+        for one, node in where:
             decision = Decision(
                 plan=f"{self.epoch}-{self.run}-{self._plans}",
                 node=node,
-                tasks=len(chosen),
+                tasks=len(where),
                 epoch=self.epoch,
                 newest_s=newest_s,
                 at_s=now_s,
             )
             self.board.assume(one.uid, decision)
-        found = (self.board.member(one.uid) for one in chosen)
+        found = (self.board.member(one.uid) for one, _ in where)
         return tuple(one for one in found if one is not None)
 
     def _still_waits(self, one: Member) -> bool:
         now = self.board.member(one.uid)
         return now is not None and now.stage is Stage.WAITING
 
-    def _reasons(
-        self, ids: list[str], asks: dict[str, Standing], outcome: Plan
-    ) -> tuple[Waits, ...]:
+    def _reasons(self, rows: tuple[Row, ...], outcome: Plan) -> tuple[Waits, ...]:
         """Why some of the pending wait; each round others, so that all are told in time."""
-        pending = outcome.pending.tolist()
+        pending = [row for row in outcome.pending.tolist() if rows[row].lead == row]
         if not pending:
             return ()
         begin = self._told % len(pending)
         self._told = begin + MOST_REASONS
         return tuple(
-            Waits(ids[g], asks[ids[g]].waiting[0], outcome.blocked(g), outcome.reason(g))
-            for g in pending[begin : begin + MOST_REASONS]
+            Waits(
+                rows[row].gang, rows[row].ask.waiting[0], outcome.blocked(row), outcome.reason(row)
+            )
+            for row in pending[begin : begin + MOST_REASONS]
         )
-
-
-def _columns(asks: dict[str, Standing], queue_of: dict[str, int]) -> GangColumns:
-    """The asking gangs as columns; of unlike members the largest stands for all."""
-    whole = [
-        (
-            queue_of[found.waiting[0].queue],
-            found.tasks,
-            found.least,
-            max(one.duration_s for one in found.waiting),
-            found.waiting[0].created_s,
-            max(one.priority for one in found.waiting),
-            max(one.cpu_milli for one in found.waiting),
-            max(one.memory_bytes for one in found.waiting),
-        )
-        for found in asks.values()
-    ]
-    queue, tasks, least, duration, submit, priority, cpu, memory = np.array(whole, np.int64).T
-    return GangColumns(
-        ids=tuple(asks),
-        queue=queue,
-        tasks=tasks,
-        min_available=least,
-        cpu_cores=cpu / MILLI,
-        memory_bytes=memory.astype(np.float64),
-        duration_s=duration,
-        submit_s=submit,
-        priority=priority,
-    )

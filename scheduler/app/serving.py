@@ -27,6 +27,7 @@ import structlog
 import uvicorn
 
 from scheduler.adapters.board import Board
+from scheduler.adapters.group_mirrors import GroupMirrors
 from scheduler.adapters.queue_tree import Queues
 from scheduler.app.committing import Commits
 from scheduler.app.extender_server import Extender
@@ -105,7 +106,18 @@ class Scheduler:
             burst=int(2 * serving.writes_per_s),
             may_write=may_write,
         )
-        self._rounds = Rounds(self.board, Queues(), run=serving.me.rpartition("-")[2])
+        self._groups = GroupMirrors(
+            client,
+            clock=steady,
+            changed=lambda *named: self._wake(concerned=self.board.group_changed(*named)),
+        )
+        self._rounds = Rounds(
+            self.board,
+            Queues(),
+            pod_of=pods.get,
+            groups=self._groups.groups,
+            run=serving.me.rpartition("-")[2],
+        )
         self._commits = Commits(
             self.board,
             pods,
@@ -131,9 +143,11 @@ class Scheduler:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._pods.run())
             group.create_task(self._nodes.run())
+            group.create_task(self._groups.run())
             group.create_task(_answering(front, self._serving))
             await self._pods.synced.wait()
             await self._nodes.synced.wait()
+            await self._groups.synced()
             await self._election.won()
             try:
                 group.create_task(self._election.hold())
@@ -151,7 +165,7 @@ class Scheduler:
             self._changed.set()
 
     async def _decide(self) -> None:
-        self._rounds.begin(epoch=self._election.epoch, steady_s=self._steady.now_s())
+        self._rounds.begin(epoch=self._election.epoch, now_s=self._wall.now_s())
         self._patience.inherit([g for g, s in self._rounds.standings.items() if s.partly])
         log.warning("deciding", me=self._serving.me, epoch=self._election.epoch)
         while True:
@@ -163,7 +177,7 @@ class Scheduler:
 
     async def _round(self) -> None:
         begun_s = self._steady.now_s()
-        outcome = await self._rounds.once(now_s=int(self._wall.now_s()), steady_s=begun_s)
+        outcome = await self._rounds.once(now_s=self._wall.now_s(), steady_s=begun_s)
         self._commits.send([one.uid for placed in outcome.placed for one in placed.members])
         self._commits.send_again()
         self._notices.of_round(outcome)

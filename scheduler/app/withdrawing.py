@@ -21,6 +21,7 @@ from scheduler.adapters.copying import copy_of
 from scheduler.app.committing import path_of
 from scheduler.core.member import Member
 from scheduler.core.standing import Standing, to_withdraw
+from scheduler.core.ways_in.shape import Key
 from slacktide.clock import Clock
 from slacktide.kube.writing import Writer
 
@@ -42,15 +43,15 @@ class Patience:
     clock: Clock
     window_s: float = WINDOW_S
     withdrawn: int = 0
-    _partly_until_s: dict[str, float] = field(default_factory=dict)
+    _partly_until_s: dict[Key, float] = field(default_factory=dict)
     _lost_until_s: dict[str, float] = field(default_factory=dict)
 
-    def inherit(self, gangs: list[str]) -> None:
+    def inherit(self, gangs: list[Key]) -> None:
         """These were bound in part when this process began to decide."""
         until_s = self.clock.now_s() + min(INHERITED_S, self.window_s)
         self._partly_until_s = dict.fromkeys(gangs, until_s)
 
-    async def look(self, standings: dict[str, Standing]) -> list[str]:
+    async def look(self, standings: dict[Key, Standing]) -> list[Key]:
         """Withdraws what is due. Returns the gangs that were."""
         now_s = self.clock.now_s()
         partly = [gang for gang, found in standings.items() if found.partly]
@@ -63,9 +64,9 @@ class Patience:
         await self._unpin(now_s)
         return due
 
-    async def _withdraw(self, gang: str) -> None:
+    async def _withdraw(self, gang: Key) -> None:
         bound, released = to_withdraw(self.board.members(gang))
-        log.warning("gang withdrawn", gang=gang, bound=len(bound), released=len(released))
+        log.warning("gang withdrawn", gang="/".join(gang), bound=len(bound), released=len(released))
         self.withdrawn += 1
         for one in (*bound, *released):
             await self.take_back(one)

@@ -19,9 +19,10 @@ import numpy as np
 from scheduler.core.arrange import Candidates, Wanted, arrange
 from scheduler.core.contenders import least_cores
 from scheduler.core.endings import Endings
-from scheduler.core.fit import Room, Task, TaskClasses, task_of, total_tasks
+from scheduler.core.fit import BYTES_TOLERANCE, Room, Task, TaskClasses, task_of, total_tasks
 from scheduler.core.nearby import Nearby
 from scheduler.core.queue_order import FairShares, in_line
+from scheduler.core.queues import CORES_TOLERANCE
 from scheduler.core.refusal import refusals
 from scheduler.core.reserve import Reservation
 from scheduler.core.snapshot import Snapshot
@@ -87,7 +88,8 @@ class Aftermath:
         least, queue = int(gangs.min_available[row]), int(gangs.queue[row])
         bare = Room(
             nodes.cpu_cores[None, :] + CORES_TOLERANCE,
-            nodes.memory_bytes[None, :] + BYTES_TOLERANCE,  # as Room.of: nothing asked of nothing fits
+            nodes.memory_bytes[None, :]
+            + BYTES_TOLERANCE,  # as Room.of: nothing asked of nothing fits
         )
         ruled = replace(bare, constraints=nodes.constraints)
         cores = float(least_cores(gangs)[gangs.leads[row]])

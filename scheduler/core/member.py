@@ -12,6 +12,8 @@ from typing import Final
 
 import msgspec
 
+from scheduler.core.ways_in.shape import Key
+
 LONGEST_TEXT: Final = 1_024  # characters of a decision; a longer one is not ours
 
 
@@ -22,7 +24,8 @@ class Stage(Enum):
     WAITING = "waiting"  # for a place
     RELEASED = "released"  # it has a place and is not bound
     BOUND = "bound"
-    DONE = "done"  # succeeded or failed
+    DONE = "done"  # it has done its part
+    FAILED = "failed"  # it takes no room, and no part
     LEAVING = "leaving"  # being deleted
 
 
@@ -63,13 +66,10 @@ class Member:
     uid: str
     namespace: str
     name: str
-    gang: str  # key: one gang in the whole cluster
-    least: int  # of the gang, or none
-    total: int  # of the gang, or as many as there are where 0
+    gang: Key
     queue: str
     cpu_milli: int
     memory_bytes: int
-    priority: int
     created_s: int
     duration_s: int
     stage: Stage
@@ -79,11 +79,12 @@ class Member:
     gated: bool = False  # our gate is on it
     replaces: str = ""  # UID of the pod that this one is for, once that one is gone
     plain: bool = False  # asks for batch resources alone, so it may be bound without kube-scheduler
+    minds: bool = False  # who else runs beside it
 
     @property
     def holds(self) -> bool:
         """Whether it takes room on `node`."""
-        return bool(self.node) and self.stage is not Stage.DONE
+        return bool(self.node) and self.stage not in (Stage.DONE, Stage.FAILED)
 
     @property
     def end_s(self) -> int:

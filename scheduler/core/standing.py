@@ -1,11 +1,11 @@
-"""Where a gang stands, read from its members alone, so that a planner that was killed goes on.
+"""Where a gang stands, read from its pods alone, so that a planner that was killed goes on.
 
-    too few      fewer members than it needs: nobody asks for a place yet
-    waits        nothing of it has a place: ask for `least` to `tasks`
+    not ready    its way in says what it waits for: nobody asks for a place yet
+    waits        nothing of it has a place: ask for what each role needs, together
     half         a plan was written on some members only: ask for the rest, before anybody else
     released     all it needs have a place, and are not bound yet
     partly       some are bound and too few: for at most a window, then it is withdrawn
-    whole        at least `least` are bound; others may join one by one
+    whole        every role has its least bound; others may join one by one
 
 A gang that was whole once is never withdrawn: when a member of it dies, the others go on and the
 new one asks for a place like any other.
@@ -13,51 +13,96 @@ new one asks for a place like any other.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from scheduler.core.member import Member, Stage
+from scheduler.core.members import Gang
+from scheduler.core.roles import Role
+
+
+class Ask(NamedTuple):
+    """Identical tasks of one role that want a place."""
+
+    role: str
+    waiting: tuple[Member, ...]  # all that do, the oldest first
+    least: int  # of them, or none
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """One gang now. It asks for a place where `tasks > 0`."""
+    """One gang now."""
 
-    waiting: tuple[Member, ...]  # who would be placed, the oldest first
-    tasks: int  # to be placed at most
-    least: int  # to be placed, or none
+    gang: Gang
+    asks: tuple[Ask, ...]  # by role, those that start together; empty where nobody wants a place
+    together: bool  # the asks are met all or none; else each by itself
     half: bool  # some of it has a place already, too few
     partly: bool  # some of it is bound, too few, and it never was whole
     whole: bool  # it is, or was once
 
+
+class _Count(NamedTuple):
+    role: Role
+    waiting: tuple[Member, ...]
+    have: int  # have a place
+    placed: int  # and use it
+
     @property
-    def asks(self) -> bool:
-        """Whether it wants a place now."""
-        return self.tasks > 0
+    def missing(self) -> int:
+        return max(self.role.least - self.have, 0)
 
 
-def standing(members: Iterable[Member], *, was_whole: bool) -> Standing:
-    """Where a gang stands. `was_whole`: it was, as far as anybody remembers."""
-    present = [one for one in members if one.stage is not Stage.LEAVING]
-    waiting = sorted(
-        (one for one in present if one.stage is Stage.WAITING),
-        key=lambda one: (one.created_s, one.namespace, one.name),
-    )
-    least = max((one.least for one in present), default=1)
-    total = max((one.total for one in present), default=0) or len(present)
-    placed = sum(one.placed for one in present)
-    have = placed + sum(one.stage is Stage.RELEASED for one in present)
-    missing = max(least - have, 1)
-    whole = was_whole or placed >= least
-    tasks = min(len(waiting), max(total - have, 0)) if len(waiting) >= missing else 0
+def standing(gang: Gang, members: Mapping[str, Member], *, was_whole: bool) -> Standing:
+    """Where a gang stands.
+
+    Args:
+        gang: its roles, as its way in tells them.
+        members: by UID, as far as they are known to have come; a pod that is none does not count.
+        was_whole: it was whole before, as far as anybody remembers.
+    """
+    counts = [_counted(role, members) for role in gang.roles]
+    placed = sum(count.placed for count in counts)
+    have = sum(count.have for count in counts)
+    missing = sum(count.missing for count in counts)
+    whole = was_whole or (placed > 0 and all(c.placed >= c.role.least for c in counts))
+    asks = _needed(counts) if missing else _more(counts)
     return Standing(
-        waiting=tuple(waiting[:tasks]),
-        tasks=tasks,
-        least=min(missing, tasks),
-        half=0 < have < least and not whole,
-        partly=0 < placed < least and not whole,
+        gang=gang,
+        asks=asks if gang.ready else (),
+        together=missing > 0,
+        half=have > 0 and missing > 0 and not whole,
+        partly=placed > 0 and not whole,
         whole=whole,
     )
+
+
+def _counted(role: Role, members: Mapping[str, Member]) -> _Count:
+    own = [members[one.uid] for one in role.members if one.uid in members]
+    placed = sum(one.placed for one in own)
+    return _Count(
+        role=role,
+        waiting=tuple(one for one in own if one.stage is Stage.WAITING),
+        have=placed + sum(one.stage is Stage.RELEASED for one in own),
+        placed=placed,
+    )
+
+
+def _needed(counts: Iterable[_Count]) -> tuple[Ask, ...]:
+    """What has to be placed together; nobody asks where one role has too few to ask for."""
+    short = [count for count in counts if count.missing]
+    if any(len(count.waiting) < count.missing for count in short):
+        return ()
+    return tuple(_ask(count, least=count.missing) for count in short)
+
+
+def _more(counts: Iterable[_Count]) -> tuple[Ask, ...]:
+    """Who may join a gang that has what it needs."""
+    return tuple(ask for count in counts if (ask := _ask(count, least=1)).waiting)
+
+
+def _ask(count: _Count, *, least: int) -> Ask:
+    return Ask(count.role.name, count.waiting, least)
 
 
 def inferred_whole(members: Iterable[Member]) -> bool:
@@ -66,7 +111,8 @@ def inferred_whole(members: Iterable[Member]) -> bool:
     It was where every placed member was bound and every member that waits was created after the
     plan: a plan that was written on some members only leaves others waiting that are as old.
     """
-    present = [one for one in members if one.stage is not Stage.LEAVING]
+    gone = (Stage.LEAVING, Stage.FAILED)
+    present = [one for one in members if one.stage not in gone]
     placed = [one for one in present if one.placed]
     if not placed or any(one.stage is Stage.RELEASED for one in present):
         return False

@@ -1,0 +1,145 @@
+"""Gangs that ask, as the planner's columns: a row for each role, and what its tasks ask of nodes.
+
+Rows of one gang have one lead where they start together. What neighbours matter is worked out only
+when somebody minds them: the batch tasks that have a place; what online pods mind is left to
+kube-scheduler, which verifies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from scheduler.adapters.board import Board
+from scheduler.core.compiling import RunningPods, compile_constraints
+from scheduler.core.constraints import Pack, Rules, rules_of
+from scheduler.core.member import Member
+from scheduler.core.snapshot import GangColumns, NodeColumns
+from scheduler.core.standing import Ask, Standing
+from scheduler.core.ways_in.shape import Key
+from slacktide.errors import BadInput
+from slacktide.kube.objects import Pod
+from slacktide.messages import IntArray
+
+MILLI: Final = 1_000.0
+PodOf = Callable[[str], Pod | None]  # by UID
+
+
+class Row(NamedTuple):
+    """One role of one gang that asks."""
+
+    gang: Key
+    standing: Standing
+    ask: Ask
+    rules: Rules
+    lead: int  # the row of the first role it starts together with; its own for that one
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """What a round asks for."""
+
+    rows: tuple[Row, ...]
+    columns: GangColumns
+    nodes: NodeColumns
+
+
+def rows_of(standings: Mapping[Key, Standing], pod_of: PodOf) -> tuple[Row, ...]:
+    """A row for each ask whose pods can be read."""
+    rows: list[Row] = []
+    for gang, found in standings.items():
+        rules = [_rules(found, ask, pod_of) for ask in found.asks]
+        if any(one is None for one in rules):
+            continue
+        first = len(rows)
+        for ask, one in zip(found.asks, rules, strict=True):
+            if one is not None:
+                lead = first if found.together else len(rows)
+                rows.append(Row(gang, found, ask, one, lead))
+    return tuple(rows)
+
+
+def asking(
+    rows: tuple[Row, ...], board: Board, *, queue_of: Callable[[str], int], pod_of: PodOf
+) -> Asking:
+    """The rows as columns over the nodes as they are now."""
+    running = RunningPods.none()
+    if board.minding or any(_minds(row.rules) for row in rows):
+        running = _neighbours(board.placed(), board, pod_of)
+    constraints, kind = compile_constraints(
+        board.nodes.table(), [row.rules for row in rows], running
+    )
+    return Asking(rows, _columns(rows, queue_of, kind), board.nodes.columns(constraints))
+
+
+def _rules(found: Standing, ask: Ask, pod_of: PodOf) -> Rules | None:
+    """What its tasks ask; None where that cannot be read, or the pod is just going."""
+    pod = pod_of(ask.waiting[0].uid)
+    near = found.gang.near
+    pack = Pack(near.topology_key, near.required) if near is not None else None
+    try:
+        return rules_of(pod, pack=pack) if pod is not None else None
+    except BadInput:
+        return None
+
+
+def _minds(rules: Rules) -> bool:
+    return bool(rules.apart or rules.together or rules.leanings or rules.spreads or rules.ports)
+
+
+def _neighbours(placed: Iterable[Member], board: Board, pod_of: PodOf) -> RunningPods:
+    index: dict[Rules, int] = {}
+    rules, node = [], []
+    for one in placed:
+        pod, row = pod_of(one.uid), board.nodes.row_of.get(one.node)
+        if pod is None or row is None:
+            continue
+        try:
+            asks = rules_of(pod)
+        except BadInput:
+            continue
+        rules.append(index.setdefault(asks, len(index)))
+        node.append(row)
+    return RunningPods(tuple(index), np.array(rules, np.int64), np.array(node, np.int64))
+
+
+def _columns(rows: tuple[Row, ...], queue_of: Callable[[str], int], kind: IntArray) -> GangColumns:
+    whole = np.array([_numbers(row, queue_of(row.standing.gang.queue)) for row in rows], np.int64)
+    queue, tasks, least, duration, submit, priority, cpu, memory, lead = whole.T
+    return GangColumns(
+        ids=tuple(_id(row) for row in rows),
+        queue=queue,
+        tasks=tasks,
+        min_available=least,
+        cpu_cores=cpu / MILLI,
+        memory_bytes=memory.astype(np.float64),
+        duration_s=duration,
+        submit_s=submit,
+        priority=priority,
+        kind=kind,
+        lead=lead,
+    )
+
+
+def _numbers(row: Row, queue: int) -> tuple[int, ...]:
+    gang, ask = row.standing.gang, row.ask
+    own_s = max(one.duration_s for one in ask.waiting)
+    return (
+        queue,
+        len(ask.waiting),
+        ask.least,
+        own_s if gang.duration_s is None else int(gang.duration_s),
+        int(gang.submit_s),
+        gang.priority,
+        max(one.cpu_milli for one in ask.waiting),
+        max(one.memory_bytes for one in ask.waiting),
+        row.lead,
+    )
+
+
+def _id(row: Row) -> str:
+    gang = row.standing.gang.id
+    return f"{gang} role {row.ask.role}" if row.ask.role else gang
