@@ -43,7 +43,7 @@ async def nobody(_binding: Binding) -> str:
 @contextmanager
 def serving(app: Counted) -> Iterator[str]:
     [port] = free_ports(1)
-    config = uvicorn.Config(app, port=port, lifespan="off", log_level="error")  # type: ignore[arg-type]
+    config = uvicorn.Config(app, port=port, lifespan="off", log_level="error")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()

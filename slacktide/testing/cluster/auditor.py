@@ -52,20 +52,27 @@ class Auditor:
         """It looks away now."""
         self._ended = True
 
-    def wait(self, holds: Callable[[dict[str, Seen]], bool], what: str) -> None:
+    def wait(
+        self,
+        holds: Callable[[dict[str, Seen]], bool],
+        what: str,
+        *,
+        within_s: float = PATIENCE_S,
+    ) -> None:
         """Returns when what was seen holds; generous, since others use this machine too."""
         with self._lock:
-            if not self._lock.wait_for(lambda: holds(self.gangs), PATIENCE_S):
+            if not self._lock.wait_for(lambda: holds(self.gangs), within_s):
                 shown = {name: (len(s.nodes), len(s.there)) for name, s in self.gangs.items()}
-                raise AssertionError(f"not seen in {PATIENCE_S} s: {what}: {shown}")
+                raise AssertionError(f"not seen in {within_s:g} s: {what}: {shown}")
 
-    def wait_whole(self, *names: str) -> None:
+    def wait_whole(self, *names: str, within_s: float = PATIENCE_S) -> None:
         """Returns when all of these gangs are bound whole."""
         self.wait(
             lambda gangs: all(
                 name in gangs and len(gangs[name].nodes) >= gangs[name].size for name in names
             ),
-            f"{names} whole",
+            f"{len(names)} gangs whole",
+            within_s=within_s,
         )
 
     def longest_partly_s(self) -> float:
