@@ -31,11 +31,12 @@ WITHIN_S = 900.0
 
 
 @contextmanager
-def cluster(nodes: int, *, port: int) -> Iterator[ControlPlane]:
+def cluster(nodes: int, *, port: int, scheduler: bool = True) -> Iterator[ControlPlane]:
     """A control plane with fake nodes and the second kube-scheduler."""
     with tempfile.TemporaryDirectory() as folder, control_plane(Path(folder)) as plane:
         add(plane, "/api/v1/nodes", (node(f"n{k}", holds=HOLDS) for k in range(nodes)))
-        plane.scheduler(extended(port), name="offline-scheduler")
+        if scheduler:
+            plane.scheduler(extended(port), name="offline-scheduler")
         yield plane
 
 
@@ -60,10 +61,14 @@ def faults(kills: int, seed: int) -> None:
 def spans(gangs: int, size: int, nodes: int, mode: str) -> None:
     """Submits gangs at one go, and times their binding."""
     [port] = free_ports(1)
-    with cluster(nodes, port=port) as plane, audited(plane, "spans") as auditor:
+    direct = mode == "direct"
+    with (
+        cluster(nodes, port=port, scheduler=not direct) as plane,
+        audited(plane, "spans") as auditor,
+    ):
         process = planner(plane, port=port, mode=mode, **{"lease-s": "15", "window-s": "60"})
         process.wait_until(lambda: answers(port), within_s=60)
-        pods = [pod for k in range(gangs) for pod in gang(f"g{k}", size)]
+        pods = [pod for k in range(gangs) for pod in gang(f"g{k}", size, gated=not direct)]
         begun_s = time.monotonic()
         add(plane, auditor.path, pods)
         auditor.wait_whole(*(f"g{k}" for k in range(gangs)), within_s=WITHIN_S)

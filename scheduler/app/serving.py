@@ -29,7 +29,7 @@ import uvicorn
 from scheduler.adapters.board import Board
 from scheduler.adapters.group_mirrors import GroupMirrors
 from scheduler.adapters.queue_tree import Queues
-from scheduler.app.committing import Commits
+from scheduler.app.committing import AT_ONCE, Commits
 from scheduler.app.extender_server import Extender
 from scheduler.app.front import Front
 from scheduler.app.notices import PER_S, Notices
@@ -40,6 +40,7 @@ from slacktide.clock import SteadyClock, WallClock
 from slacktide.kube.cache import Cache
 from slacktide.kube.connection import Connection
 from slacktide.kube.election import Election
+from slacktide.kube.lanes import Requests, lanes
 from slacktide.kube.objects import Node, Pod
 from slacktide.kube.reading import Resource
 from slacktide.kube.reflector import Reflector
@@ -70,7 +71,7 @@ class Serving:
 class Scheduler:
     """One process."""
 
-    def __init__(self, client: httpx.AsyncClient, serving: Serving) -> None:
+    def __init__(self, client: httpx.AsyncClient, writes: Requests, serving: Serving) -> None:
         steady = SteadyClock()
         self._serving, self._steady, self._wall = serving, steady, WallClock()
         self._changed = asyncio.Event()
@@ -100,7 +101,7 @@ class Scheduler:
         )
         may_write = self._election.may_write
         writer = Writer(
-            client,
+            writes,
             clock=steady,
             per_s=serving.writes_per_s,
             burst=int(2 * serving.writes_per_s),
@@ -222,8 +223,11 @@ async def _answering(front: Front, serving: Serving) -> None:
 
 async def serve(connection: Connection, serving: Serving) -> None:
     """Runs one process until it is cancelled."""
-    async with connection.client(connections=CONNECTIONS) as client:
-        await Scheduler(client, serving).run()
+    async with (
+        connection.client(connections=CONNECTIONS) as client,
+        lanes(connection, AT_ONCE) as writes,
+    ):
+        await Scheduler(client, writes, serving).run()
 
 
 def fresh_identity() -> str:

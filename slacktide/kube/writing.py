@@ -17,6 +17,7 @@ import httpx
 import msgspec
 
 from slacktide.clock import Clock
+from slacktide.kube.lanes import Requests
 from slacktide.kube.objects import Status
 
 MOST_TRIES: Final = 5
@@ -50,7 +51,7 @@ class Writer:
 
     def __init__(
         self,
-        client: httpx.AsyncClient,
+        client: Requests,
         *,
         clock: Clock,
         per_s: float = 200.0,
