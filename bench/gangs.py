@@ -23,7 +23,8 @@ from slacktide.testing.cluster.batch_pods import answers, extended, gang, planne
 from slacktide.testing.cluster.control_plane import ControlPlane, control_plane
 from slacktide.testing.cluster.fake_nodes import add, node
 from slacktide.testing.cluster.faults import survive_kills
-from slacktide.testing.cluster.processes import Process, free_ports
+from slacktide.testing.cluster.processes import free_ports
+from slacktide.testing.cluster.supervised import Supervised
 
 HOLDS = {"cpu": "32", "memory": "64Gi", "pods": "110", RESOURCE_BATCH_CPU: "16000"}
 KILLS = 50
@@ -46,10 +47,9 @@ def faults(kills: int, seed: int) -> None:
     with cluster(10, port=port) as plane, audited(plane, "faults") as auditor:
         names = itertools.count()
 
-        def start() -> Process:
-            return planner(plane, port=port, name=f"planner-{next(names)}")
-
-        found = survive_kills(plane, auditor, start, port=port, kills=kills, seed=seed)
+        supervised = Supervised(lambda: planner(plane, port=port, name=f"planner-{next(names)}"))
+        found = survive_kills(plane, auditor, supervised, kills=kills, seed=seed)
+        supervised.stop()
         moved = sum(len(seen.moved) for seen in auditor.gangs.values())
     say("gangs", "kills", [found.kills], "", seed=seed)
     say("gangs", "kills_in_the_middle_of_a_gang", [found.in_the_middle], "", seed=seed)

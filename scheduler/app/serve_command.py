@@ -95,7 +95,7 @@ def scheduler(
     try:
         asyncio.run(_until_told(connection(kubeconfig, context), serving))
     except* LeaseLost as lost:
-        raise BadInput(f"another scheduler decides now: {lost.exceptions[0]}") from None
+        raise BadInput(f"this scheduler decides no more: {lost.exceptions[0]}") from None
 
 
 async def _until_told(cluster: Connection, serving: Serving) -> None:

@@ -10,6 +10,7 @@ is left alone; a deletion names its UID.
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -26,7 +27,8 @@ from slacktide.clock import Clock
 from slacktide.kube.writing import Writer
 
 WINDOW_S: Final = 20.0  # bound in part for no longer, by a planner that saw it begin
-INHERITED_S: Final = 5.0  # what another planner left: the take-over took its time already
+INHERITED_S: Final = 10.0  # what another planner left: the take-over took its time already
+AGAIN_S: Final = 3.0  # as long as the watch may take to tell that pods are gone
 NODE_GONE_S: Final = 3.0  # a node that is made anew at once is the same to kube-scheduler
 CONFLICT: Final = 409
 
@@ -68,8 +70,9 @@ class Patience:
         bound, released = to_withdraw(self.board.members(gang))
         log.warning("gang withdrawn", gang="/".join(gang), bound=len(bound), released=len(released))
         self.withdrawn += 1
-        for one in (*bound, *released):
-            await self.take_back(one)
+        self._partly_until_s[gang] = self.clock.now_s() + AGAIN_S
+        for part in (bound, released):
+            await asyncio.gather(*(self.take_back(one) for one in part))
 
     async def _unpin(self, now_s: float) -> None:
         """Released to a node that is gone: nobody can bind it."""

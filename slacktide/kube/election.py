@@ -68,7 +68,7 @@ class Election:
             await asyncio.sleep(self._renew_every_s)
             await self._try_once()
             if not self.may_write():
-                raise LeaseLost(f"{self._name}: held by {self._holder()}")
+                raise LeaseLost(f"{self._name}: {self._why_not()}")
 
     async def give_up(self) -> None:
         """Lets the next take over at once; say it only when nothing will be written any more."""
@@ -77,8 +77,9 @@ class Election:
             self._watcher = Watcher(self._watcher.me)
             await self._client.put(self._path, json=self._body("", held))
 
-    def _holder(self) -> str:
-        return self._watcher.seen.holder if self._watcher.seen else "nobody"
+    def _why_not(self) -> str:
+        holder = self._watcher.seen.holder if self._watcher.seen else "nobody"
+        return "not renewed in time" if holder == self._watcher.me else f"held by {holder}"
 
     async def _try_once(self) -> None:
         try:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
 from slacktide.testing.cluster.auditor import Auditor, Seen
-from slacktide.testing.cluster.batch_pods import answers, gang
+from slacktide.testing.cluster.batch_pods import gang
 from slacktide.testing.cluster.control_plane import ControlPlane
 from slacktide.testing.cluster.fake_nodes import add
-from slacktide.testing.cluster.processes import Process
+from slacktide.testing.cluster.supervised import Supervised
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,35 +27,30 @@ class Survived:
 def survive_kills(
     plane: ControlPlane,
     auditor: Auditor,
-    start: Callable[[], Process],
+    planner: Supervised,
     *,
-    port: int,
     kills: int,
     seed: int,
     gangs: int = 3,
     size: int = 10,
 ) -> Survived:
-    """Submits gangs, kills the planner while they bind, starts it again, until all are whole.
+    """Submits gangs and kills the planner while they bind, again and again, until all are whole.
 
     Raises:
         AssertionError: when a gang does not become whole.
     """
     chance, middle, recovery_s = random.Random(seed), 0, []  # noqa: S311  no secret
-    process = start()
     for turn in range(kills):
-        process.wait_until(lambda: answers(port), within_s=60)
         names = [f"kill-{turn}-{k}" for k in range(gangs)]
         add(plane, auditor.path, [pod for name in names for pod in gang(name, size)])
         wanted = chance.randrange(1, gangs * size)  # let go when the axe falls
         auditor.wait(partial(_let_go, names=names, wanted=wanted), "some are let go")
-        process.kill()
+        planner.kill()
         killed_s = time.monotonic()
         middle += any(0 < _moved(auditor.gangs, [name]) < size for name in names)
-        process = start()
         auditor.wait_whole(*names)
         recovery_s.append(time.monotonic() - killed_s)
         remove(plane, auditor, names)
-    process.stop()
     return Survived(kills, middle, auditor.longest_partly_s(), tuple(recovery_s))
 
 

@@ -1,0 +1,106 @@
+"""Batch pods and selling nodes as the API server sends them, for the planner's memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from scheduler.adapters.board import Board
+from scheduler.adapters.queue_tree import Queues
+from scheduler.app.rounds import Rounds
+from scheduler.core.member import Decision, decision_text
+from slacktide.contract import (
+    ANNOTATION_DECISION,
+    ANNOTATION_GANG_MIN,
+    ANNOTATION_GANG_NAME,
+    GATE_GANG,
+    RESOURCE_BATCH_CPU,
+)
+from slacktide.kube.cache import Change
+from slacktide.kube.objects import Node, Pod
+
+AT_S = 1_767_225_600  # 2026-01-01T00:00:00Z
+NOW_S = AT_S + 600.0
+
+
+def batch_pod(
+    name: str,
+    *,
+    gang: str = "",
+    least: int = 1,
+    milli: int = 1_000,
+    after_s: int = 0,
+    gates: tuple[str, ...] = (GATE_GANG,),
+    decision: Decision | None = None,
+    node: str = "",
+    phase: str = "Pending",
+    leaving: bool = False,
+    annotations: dict[str, str] | None = None,
+    **spec: Any,
+) -> Pod:
+    """One task; with a decision or a node it has no gate any more."""
+    notes = dict(annotations or {})
+    if gang:
+        notes |= {ANNOTATION_GANG_NAME: gang, ANNOTATION_GANG_MIN: str(least)}
+    if decision is not None:
+        notes[ANNOTATION_DECISION] = decision_text(decision)
+    stamp = f"2026-01-01T00:{after_s // 60:02}:{after_s % 60:02}Z"
+    meta: dict[str, Any] = {
+        "name": name,
+        "namespace": "team",
+        "uid": f"uid-{name}",
+        "creationTimestamp": stamp,
+        "annotations": notes,
+    }
+    if leaving:
+        meta["deletionTimestamp"] = stamp
+    wants = {"requests": {RESOURCE_BATCH_CPU: str(milli)}}
+    gone = decision is not None or node
+    body = {
+        "metadata": meta,
+        "spec": {
+            "containers": [{"name": "task", "resources": wants}],
+            "schedulingGates": [] if gone else [{"name": gate} for gate in gates],
+            "nodeName": node,
+            **spec,
+        },
+        "status": {"phase": phase},
+    }
+    return msgspec.json.decode(msgspec.json.encode(body), type=Pod)
+
+
+def selling_node(name: str, *, milli: int = 4_000, uid: str = "", **spec: Any) -> Node:
+    """A ready node."""
+    body = {
+        "metadata": {"name": name, "uid": uid or f"uid-{name}"},
+        "spec": spec,
+        "status": {
+            "allocatable": {RESOURCE_BATCH_CPU: str(milli)},
+            "conditions": [{"type": "Ready", "status": "True"}],
+        },
+    }
+    return msgspec.json.decode(msgspec.json.encode(body), type=Node)
+
+
+class Planner:
+    """The planner's memory and its rounds, over pods that a test holds."""
+
+    def __init__(self, nodes: list[Node], pods: list[Pod], *, run: str = "a") -> None:
+        self.pods = {pod.metadata.uid: pod for pod in pods}
+        self.board = Board()
+        self.board.nodes_changed([Change(None, node) for node in nodes])
+        self.board.pods_changed([Change(None, pod) for pod in pods])
+        self.rounds = Rounds(self.board, Queues(), pod_of=self.pods.get, run=run)
+        self.rounds.begin(epoch=0, now_s=NOW_S)
+
+    def sees(self, pod: Pod) -> None:
+        """An event of the watch."""
+        before = self.pods.get(pod.metadata.uid)
+        self.pods[pod.metadata.uid] = pod
+        self.board.pods_changed([Change(before, pod)])
+
+    def gone(self, pod: Pod) -> None:
+        """A deletion."""
+        del self.pods[pod.metadata.uid]
+        self.board.pods_changed([Change(pod, None)])
