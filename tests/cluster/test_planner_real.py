@@ -44,13 +44,14 @@ class Running:
 
     def started(self, port: int) -> Process:
         """A planner that answers, and stays ended when it ends."""
-        process = self._start(port, "gated")
+        process = self._start(port, "gated", **{"lease-s": "5"})
         self.planners.append(process)
         process.wait_until(lambda: answers(port), within_s=60)
         return process
 
-    def _start(self, port: int, mode: str) -> Process:
-        return planner(self.plane, port=port, name=f"planner-{next(self._names)}", mode=mode)
+    def _start(self, port: int, mode: str, **flags: str) -> Process:
+        name = f"planner-{next(self._names)}"
+        return planner(self.plane, port=port, name=name, mode=mode, **flags)
 
     def submit(self, auditor: Auditor, *gangs: list[dict[str, Any]]) -> None:
         add(self.plane, auditor.path, [pod for pods in gangs for pod in pods])
