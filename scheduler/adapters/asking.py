@@ -7,7 +7,7 @@ kube-scheduler, which verifies.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -16,7 +16,6 @@ import numpy as np
 from scheduler.adapters.board import Board
 from scheduler.core.compiling import RunningPods, compile_constraints
 from scheduler.core.constraints import Pack, Rules, rules_of
-from scheduler.core.member import Member
 from scheduler.core.snapshot import GangColumns, NodeColumns
 from scheduler.core.standing import Ask, Standing
 from scheduler.core.ways_in.shape import Key
@@ -25,6 +24,7 @@ from slacktide.kube.objects import Pod
 from slacktide.messages import IntArray
 
 MILLI: Final = 1_000.0
+MOST_READ: Final = 200_000  # pods whose rules are remembered
 PodOf = Callable[[str], Pod | None]  # by UID
 
 
@@ -47,11 +47,31 @@ class Asking:
     nodes: NodeColumns
 
 
-def rows_of(standings: Mapping[Key, Standing], pod_of: PodOf) -> tuple[Row, ...]:
+class ReadRules:
+    """What pods ask beyond room, read once a version: most rounds ask about the same ones."""
+
+    def __init__(self) -> None:
+        self._read: dict[str, tuple[Pod, Pack | None, Rules]] = {}
+
+    def of(self, pod: Pod, pack: Pack | None = None) -> Rules:
+        """Its rules. Raises `BadInput` for what cannot be read."""
+        known = self._read.get(pod.metadata.uid)
+        if known is not None and known[0] is pod and known[1] == pack:
+            return known[2]
+        if len(self._read) >= MOST_READ:
+            self._read.clear()
+        rules = rules_of(pod, pack=pack)
+        self._read[pod.metadata.uid] = (pod, pack, rules)
+        return rules
+
+
+def rows_of(
+    standings: Mapping[Key, Standing], *, pod_of: PodOf, read: ReadRules
+) -> tuple[Row, ...]:
     """A row for each ask whose pods can be read."""
     rows: list[Row] = []
     for gang, found in standings.items():
-        rules = [_rules(found, ask, pod_of) for ask in found.asks]
+        rules = [_rules(found, ask, pod_of, read) for ask in found.asks]
         if any(one is None for one in rules):
             continue
         first = len(rows)
@@ -63,25 +83,30 @@ def rows_of(standings: Mapping[Key, Standing], pod_of: PodOf) -> tuple[Row, ...]
 
 
 def asking(
-    rows: tuple[Row, ...], board: Board, *, queue_of: Callable[[str], int], pod_of: PodOf
+    rows: tuple[Row, ...],
+    board: Board,
+    *,
+    queue_of: Callable[[str], int],
+    pod_of: PodOf,
+    read: ReadRules,
 ) -> Asking:
     """The rows as columns over the nodes as they are now."""
     running = RunningPods.none()
     if board.minding or any(_minds(row.rules) for row in rows):
-        running = _neighbours(board.placed(), board, pod_of)
+        running = _neighbours(board, pod_of, read)
     constraints, kind = compile_constraints(
         board.nodes.table(), [row.rules for row in rows], running
     )
     return Asking(rows, _columns(rows, queue_of, kind), board.nodes.columns(constraints))
 
 
-def _rules(found: Standing, ask: Ask, pod_of: PodOf) -> Rules | None:
+def _rules(found: Standing, ask: Ask, pod_of: PodOf, read: ReadRules) -> Rules | None:
     """What its tasks ask; None where that cannot be read, or the pod is just going."""
     pod = pod_of(ask.waiting[0].uid)
     near = found.gang.near
     pack = Pack(near.topology_key, near.required) if near is not None else None
     try:
-        return rules_of(pod, pack=pack) if pod is not None else None
+        return read.of(pod, pack) if pod is not None else None
     except BadInput:
         return None
 
@@ -90,15 +115,15 @@ def _minds(rules: Rules) -> bool:
     return bool(rules.apart or rules.together or rules.leanings or rules.spreads or rules.ports)
 
 
-def _neighbours(placed: Iterable[Member], board: Board, pod_of: PodOf) -> RunningPods:
+def _neighbours(board: Board, pod_of: PodOf, read: ReadRules) -> RunningPods:
     index: dict[Rules, int] = {}
     rules, node = [], []
-    for one in placed:
+    for one in board.placed():
         pod, row = pod_of(one.uid), board.nodes.row_of.get(one.node)
         if pod is None or row is None:
             continue
         try:
-            asks = rules_of(pod)
+            asks = read.of(pod)
         except BadInput:
             continue
         rules.append(index.setdefault(asks, len(index)))

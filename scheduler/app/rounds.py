@@ -19,7 +19,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import structlog
 
-from scheduler.adapters.asking import Asking, PodOf, Row, asking, rows_of
+from scheduler.adapters.asking import Asking, PodOf, ReadRules, Row, asking, rows_of
 from scheduler.adapters.board import Board
 from scheduler.adapters.queue_tree import Queues
 from scheduler.core.explain import Blocked, Placement
@@ -92,6 +92,7 @@ class Rounds:
     _plans: int = 0
     _kept: Reservation | None = None
     _unready: list[Unready] = field(default_factory=list)
+    _read: ReadRules = field(default_factory=ReadRules)
     _told: int = 0  # where the next look at reasons begins
 
     def begin(self, *, epoch: int, now_s: float) -> None:
@@ -164,10 +165,18 @@ class Rounds:
                 self.board.requeue(one.uid, gang.queue)
 
     async def _planned(self, gangs: Iterable[Key], *, now_s: float) -> Outcome:
-        rows = rows_of({gang: self.standings[gang] for gang in gangs}, self.pod_of)
+        rows = rows_of(
+            {gang: self.standings[gang] for gang in gangs}, pod_of=self.pod_of, read=self._read
+        )
         if not rows:
             return Outcome()
-        asked = asking(rows, self.board, queue_of=self.queues.index, pod_of=self.pod_of)
+        asked = asking(
+            rows,
+            self.board,
+            queue_of=self.queues.index,
+            pod_of=self.pod_of,
+            read=self._read,
+        )
         snapshot = Snapshot(
             nodes=asked.nodes,
             running=self.board.tasks.columns(),

@@ -48,7 +48,7 @@ def serve_group() -> None:
     type=click.FloatRange(1, 3_600),
     default=20,
     show_default=True,
-    help="A gang that is bound in part for longer is taken back.",
+    help="A gang bound in part is taken back when none more was bound for so long.",
 )
 @click.option(
     "--lease-s",

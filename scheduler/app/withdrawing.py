@@ -2,7 +2,8 @@
 
 A pod that was let go cannot be held again (a gate may only be lifted), so it is deleted, and its
 controller makes another one that is gated. A pod that nobody owns is copied first, gated and under
-a new name; the copy counts only when the pod it is for is gone.
+a new name; the copy counts only when the pod it is for is gone. The window begins anew with each
+member that is bound, so that a big gang behind a slow kube-scheduler is not taken back on its way.
 
 Always holds: of a gang the bound go first (see `standing.to_withdraw`); a gang that ever was whole
 is left alone; a deletion names its UID.
@@ -26,7 +27,7 @@ from scheduler.core.ways_in.shape import Key
 from slacktide.clock import Clock
 from slacktide.kube.writing import Writer
 
-WINDOW_S: Final = 20.0  # bound in part for no longer, by a planner that saw it begin
+WINDOW_S: Final = 20.0  # in part without one more bound, for a planner that saw it begin
 INHERITED_S: Final = 10.0  # what another planner left: the take-over took its time already
 AGAIN_S: Final = 3.0  # as long as the watch may take to tell that pods are gone
 NODE_GONE_S: Final = 3.0  # a node that is made anew at once is the same to kube-scheduler
@@ -46,6 +47,7 @@ class Patience:
     window_s: float = WINDOW_S
     withdrawn: int = 0
     _partly_until_s: dict[Key, float] = field(default_factory=dict)
+    _placed: dict[Key, int] = field(default_factory=dict)  # when last looked
     _lost_until_s: dict[str, float] = field(default_factory=dict)
 
     def inherit(self, gangs: list[Key]) -> None:
@@ -56,7 +58,11 @@ class Patience:
     async def look(self, standings: dict[Key, Standing]) -> list[Key]:
         """Withdraws what is due. Returns the gangs that were."""
         now_s = self.clock.now_s()
-        partly = [gang for gang, found in standings.items() if found.partly]
+        partly = {gang: found.placed for gang, found in standings.items() if found.partly}
+        for gang, placed in partly.items():
+            if placed > self._placed.get(gang, placed):  # it goes on, however slowly
+                self._partly_until_s.pop(gang, None)
+        self._placed = partly
         self._partly_until_s = {
             gang: self._partly_until_s.get(gang, now_s + self.window_s) for gang in partly
         }

@@ -4,7 +4,7 @@
     waits        nothing of it has a place: ask for what each role needs, together
     half         a plan was written on some members only: ask for the rest, before anybody else
     released     all it needs have a place, and are not bound yet
-    partly       some are bound and too few: for at most a window, then it is withdrawn
+    partly       some are bound and too few: withdrawn when none was added for a window
     whole        every role has its least bound; others may join one by one
 
 A gang that was whole once is never withdrawn: when a member of it dies, the others go on and the
@@ -40,6 +40,7 @@ class Standing:
     half: bool  # some of it has a place already, too few
     partly: bool  # some of it is bound, too few, and it never was whole
     whole: bool  # it is, or was once
+    placed: int  # members that are bound, or were and are done
 
 
 class _Count(NamedTuple):
@@ -74,6 +75,7 @@ def standing(gang: Gang, members: Mapping[str, Member], *, was_whole: bool) -> S
         half=have > 0 and missing > 0 and not whole,
         partly=placed > 0 and not whole,
         whole=whole,
+        placed=placed,
     )
 
 

@@ -12,7 +12,12 @@ from typing import Any
 import httpx
 import pytest
 
-from slacktide.contract import ANNOTATION_REASON, RESOURCE_BATCH_CPU, SCHEDULER_OFFLINE
+from slacktide.contract import (
+    ANNOTATION_GANG_MIN,
+    ANNOTATION_REASON,
+    RESOURCE_BATCH_CPU,
+    SCHEDULER_OFFLINE,
+)
 from slacktide.testing.cluster.auditor import Auditor, audited, held_milli
 from slacktide.testing.cluster.batch_pods import answers, extended, gang, planner, task
 from slacktide.testing.cluster.control_plane import ControlPlane, control_plane
@@ -36,9 +41,9 @@ class Running:
     planners: list[Process | Supervised] = field(default_factory=list)
     _names: Iterator[int] = field(default_factory=itertools.count)
 
-    def keep(self, *, mode: str = "gated") -> Supervised:
+    def keep(self, *, mode: str = "gated", **flags: str) -> Supervised:
         """A planner that is started again when it ends: on a busy machine it may lose its lease."""
-        kept = Supervised(lambda: self._start(self.port, mode))
+        kept = Supervised(lambda: self._start(self.port, mode, **flags))
         self.planners.append(kept)
         return kept
 
@@ -182,6 +187,63 @@ def test_a_node_that_goes_while_a_gang_binds_leaves_no_gang_in_part(running: Run
             assert auditor.longest_partly_s() < WINDOW_S
         finally:
             add(running.plane, "/api/v1/nodes", [node("batch-3", holds=HOLDS)])
+
+
+def test_a_gang_that_stays_in_part_is_taken_back_and_starts_whole(running: Running) -> None:
+    running.plane.stop("offline-scheduler")
+    try:
+        running.keep(**{"window-s": "2"})
+        with audited(running.plane, "part") as auditor:
+            running.submit(auditor, gang("part", 10))
+            auditor.wait(lambda seen: len(seen["part"].released) == 10, "all are let go")
+            before = set(auditor.gangs["part"].there)
+            with running.plane.client() as client:
+                bind_by_hand(client, auditor.path, ["part-0", "part-1", "part-2"])
+            auditor.wait(lambda seen: len(seen["part"].there - before) == 10, "all are copied")
+            auditor.wait(lambda seen: not seen["part"].there & before, "the first are gone")
+            assert auditor.longest_partly_s() < WINDOW_S
+            running.plane.scheduler(extended(running.port), name="offline-scheduler")
+            auditor.wait_whole("part")
+    finally:
+        if "offline-scheduler" not in running.plane.running:
+            running.plane.scheduler(extended(running.port), name="offline-scheduler")
+
+
+def bind_by_hand(client: httpx.Client, path: str, names: list[str]) -> None:
+    """As a kube-scheduler that dies in the middle of a gang."""
+    for name in names:
+        found = client.get(f"{path}/{name}").raise_for_status().json()
+        [term] = found["spec"]["affinity"]["nodeAffinity"][
+            "requiredDuringSchedulingIgnoredDuringExecution"
+        ]["nodeSelectorTerms"]
+        target = {"apiVersion": "v1", "kind": "Node", "name": term["matchFields"][0]["values"][0]}
+        body = {"metadata": {"name": name}, "target": target}
+        client.post(f"{path}/{name}/binding", json=body).raise_for_status()
+
+
+def test_the_pods_of_a_job_start_together(running: Running) -> None:
+    running.keep()
+    template = task("any")
+    template["spec"]["restartPolicy"] = "Never"
+    template["metadata"] = {
+        "labels": {"gang": "job"},
+        "annotations": {ANNOTATION_GANG_MIN: "5"},  # for the auditor: the Job itself says it to us
+    }
+    spec = {"completions": 5, "parallelism": 5, "completionMode": "Indexed", "template": template}
+    body = {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": "indexed"},
+        "spec": spec,
+    }
+    with audited(running.plane, "jobs") as auditor:
+        add(running.plane, "/apis/batch/v1/namespaces/jobs/jobs", [body])
+        auditor.wait_whole("job")
+        with running.plane.client() as client:
+            now = {"propagationPolicy": "Background"}
+            where = "/apis/batch/v1/namespaces/jobs/jobs/indexed"
+            client.delete(where, params=now).raise_for_status()
+        auditor.wait(lambda seen: not seen["job"].there, "they are gone")
 
 
 def test_without_the_extender_online_pods_run_and_offline_pods_wait(running: Running) -> None:
