@@ -15,8 +15,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from scheduler.core.ways_in.order import WAYS, gang_key
-from scheduler.core.ways_in.shape import MOST_MEMBERS, Membership, Shape
+from scheduler.core.ways_in.shape import MOST_MEMBERS, Shape, WayIn
 from slacktide.contract import (
     GATE_GANG,
     JOBSET_ROLE,
@@ -97,9 +96,9 @@ class Role:
         return sum(member.counts for member in self.members)
 
 
-def role_name(pod: Pod) -> str:
+def role_name(pod: Pod, way: WayIn) -> str:
     """What the pod is in its gang: as its way in says, else as its framework's labels say."""
-    found: Membership | None = WAYS[gang_key(pod).source].membership(pod)
+    found = way.membership(pod)
     if found is not None and found.role:
         return found.role
     labels = pod.metadata.labels or {}
@@ -107,9 +106,9 @@ def role_name(pod: Pod) -> str:
     return (named or (pod.metadata.annotations or {}).get(VOLCANO_TASK, "")).lower()
 
 
-def roles_of(pods: Sequence[Pod], shape: Shape) -> tuple[Role, ...]:
+def roles_of(pods: Sequence[Pod], shape: Shape, way: WayIn) -> tuple[Role, ...]:
     """The roles of a gang's pods, which come the oldest first."""
-    blocks = _blocks(pods)
+    blocks = _blocks(pods, way)
     wanted = {role.role: role for role in shape.wanted}
     found: list[Role] = []
     for name in [*wanted, *(name for name in blocks if name not in wanted)]:
@@ -121,9 +120,9 @@ def roles_of(pods: Sequence[Pod], shape: Shape) -> tuple[Role, ...]:
     return _with_more(tuple(found), extra, most=shape.most)
 
 
-def _blocks(pods: Sequence[Pod]) -> dict[str, list[list[Pod]]]:
+def _blocks(pods: Sequence[Pod], way: WayIn) -> dict[str, list[list[Pod]]]:
     """Pods by role and, within a role, by task; leading roles first."""
-    named = [(role_name(pod), pod) for pod in pods]
+    named = [(role_name(pod, way), pod) for pod in pods]
     found: dict[str, dict[Hashable, list[Pod]]] = {}
     for name, pod in sorted(named, key=lambda one: one[0] not in LEADERS):
         found.setdefault(name, {}).setdefault(_task(pod), []).append(pod)

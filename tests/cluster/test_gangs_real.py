@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 import time
 from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
+import yaml
 
 from scheduler.core.members import Gang, gangs_of
 from scheduler.core.ways_in.shape import Groups, Named
@@ -16,13 +18,15 @@ from slacktide.contract import GATE_GANG, SCHEDULER_OFFLINE
 from slacktide.kube.connection import connection
 from slacktide.kube.groups import CoschedulingPodGroup, Job, NativePodGroup, VolcanoPodGroup
 from slacktide.kube.objects import Pod
-from slacktide.kube.reading import Resource, pages
+from slacktide.kube.reading import Resource
+from slacktide.kube.reading import pages as listed
+from slacktide.testing.cluster.binaries import binary
 from slacktide.testing.cluster.control_plane import ControlPlane, control_plane
 from tests.cluster.definitions import COSCHEDULING, VOLCANO, define, pod_groups
+from tests.scheduler.gang_pages import Page, pages
 
 SPACE = "gangs"
 PODS = f"/api/v1/namespaces/{SPACE}/pods"
-KOORDINATOR = "gang.scheduling.koordinator.sh/"
 
 
 @pytest.fixture(scope="module")
@@ -40,12 +44,12 @@ def with_groups(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPla
 
 async def _all(plane: ControlPlane, path: str, kind: type[Any]) -> dict[Named, Any]:
     async with connection(plane.kubeconfig()).client() as client:
-        found = [one async for page in pages(client, Resource(path, kind)) for one in page.items]
+        found = [one async for page in listed(client, Resource(path, kind)) for one in page.items]
     return {(one.metadata.namespace, one.metadata.name): one for one in found}
 
 
-def seen(plane: ControlPlane) -> dict[str, Gang]:
-    """All gangs that the model makes of what the server has, by the gang's name."""
+def seen(plane: ControlPlane, space: str = SPACE) -> dict[str, Gang]:
+    """The gangs of a namespace that the model makes of what the server has, by name."""
 
     async def read() -> tuple[dict[Named, Pod], Groups]:
         groups = Groups(
@@ -58,10 +62,11 @@ def seen(plane: ControlPlane) -> dict[str, Gang]:
             ),
             jobs=await _all(plane, "/apis/batch/v1/jobs", Job),
         )
-        return await _all(plane, PODS, Pod), groups
+        return await _all(plane, "/api/v1/pods", Pod), groups
 
     found, groups = asyncio.run(read())
-    return {gang.key.name: gang for gang in gangs_of(found.values(), groups, now_s=time.time())}
+    gangs = gangs_of(found.values(), groups, now_s=time.time())
+    return {gang.key.name: gang for gang in gangs if gang.key.namespace == space}
 
 
 def pod(name: str, meta: dict[str, Any], **spec: Any) -> dict[str, Any]:
@@ -80,78 +85,35 @@ def pod(name: str, meta: dict[str, Any], **spec: Any) -> dict[str, Any]:
     }
 
 
-def group(api: tuple[str, str], name: str, spec: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    """Where to post a PodGroup, and the PodGroup."""
-    body = {
-        "apiVersion": "/".join(api),
-        "kind": "PodGroup",
-        "metadata": {"name": name},
-        "spec": spec,
-    }
-    return f"/apis/{api[0]}/{api[1]}/namespaces/{SPACE}/podgroups", body
+PAGES = [page for page in pages() if page.source not in {"jobset", "ray", "spark", "training"}]
 
 
-WAYS: list[tuple[str, dict[str, Any], dict[str, Any], tuple[str, dict[str, Any]] | None]] = [
-    (
-        "slacktide",
-        {"annotations": {"slacktide.io/gang-name": "g-ours", "slacktide.io/gang-total": "3"}},
-        {},
-        None,
-    ),
-    (
-        "native",
-        {},
-        {"schedulingGroup": {"podGroupName": "g-native"}},
-        group(
-            ("scheduling.k8s.io", "v1alpha2"),
-            "g-native",
-            {"schedulingPolicy": {"gang": {"minCount": 3}}},
-        ),
-    ),
-    (
-        "coscheduling",
-        {"labels": {"scheduling.x-k8s.io/pod-group": "g-cos"}},
-        {},
-        group(COSCHEDULING, "g-cos", {"minMember": 3, "scheduleTimeoutSeconds": 30}),
-    ),
-    (
-        "koordinator",
-        {"annotations": {f"{KOORDINATOR}name": "g-ko", f"{KOORDINATOR}min-available": "3"}},
-        {},
-        None,
-    ),
-    (
-        "volcano",
-        {"annotations": {"scheduling.k8s.io/group-name": "g-vol"}},
-        {},
-        group(VOLCANO, "g-vol", {"minMember": 3}),
-    ),
-]
+def applied(plane: ControlPlane, objects: list[dict[str, Any]], space: str) -> None:
+    """What a user would do with these objects."""
+    where = ["--kubeconfig", str(plane.kubeconfig()), "--namespace", space]
+    command = [str(binary("kubectl")), *where, "apply", "-f", "-"]
+    text = yaml.safe_dump_all(objects)
+    subprocess.run(command, input=text, text=True, capture_output=True, check=True)
 
 
-@pytest.mark.parametrize(("source", "meta", "spec", "object_"), WAYS, ids=[way for way, *_ in WAYS])
-def test_each_way_in_gives_the_same_gang(
-    with_groups: ControlPlane,
-    source: str,
-    meta: dict[str, Any],
-    spec: dict[str, Any],
-    object_: tuple[str, dict[str, Any]] | None,
-) -> None:
-    with with_groups.client() as client:
-        if object_ is not None:
-            client.post(object_[0], json=object_[1]).raise_for_status()
-        for k in range(2):
-            body = pod(f"{source}-{k}", meta, **spec)
-            client.post(PODS, json=body).raise_for_status()
-        early = next(one for one in seen(with_groups).values() if one.key.source == source)
-        client.post(PODS, json=pod(f"{source}-2", meta, **spec)).raise_for_status()
-    gang = next(one for one in seen(with_groups).values() if one.key.source == source)
-    assert (early.ready, early.reason) == (False, "has 2 of 3 pods")
-    assert (gang.ready, gang.least, gang.queue, gang.notes) == (True, 3, "default", ())
-    (role,) = gang.roles
-    assert [(one.name, one.gated) for one in role.members] == [
-        (f"{source}-{k}", True) for k in range(3)
-    ]
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_what_a_page_tells_to_apply_is_its_gang(with_groups: ControlPlane, page: Page) -> None:
+    space = f"page-{page.name}"
+    there = [one for one in page.objects if one["kind"] != "Pod"]
+    members = [one for one in page.objects if one["kind"] == "Pod"]
+    applied(
+        with_groups, [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": space}}], ""
+    )
+    applied(with_groups, there + members[: page.least - 1], space)
+    if members:
+        (early,) = seen(with_groups, space).values()
+        assert not early.ready
+        assert early.reason.startswith("has ")
+        applied(with_groups, members[page.least - 1 :], space)
+    gang = until_ready(with_groups, "train-7", space)
+    assert (gang.key.source, gang.key.namespace) == (page.source, space)
+    assert (gang.least, gang.queue, gang.notes) == (page.least, page.queue, ())
+    assert gang.have == max(len(members), page.least)
     assert abs(gang.submit_s - time.time()) < 300
 
 
@@ -164,14 +126,16 @@ def job(name: str, meta: dict[str, Any] | None = None, **spec: Any) -> dict[str,
     }
 
 
-def until_ready(plane: ControlPlane, name: str, *, within_s: float = 20) -> Gang:
+def until_ready(
+    plane: ControlPlane, name: str, space: str = SPACE, *, within_s: float = 20
+) -> Gang:
     give_up = time.monotonic() + within_s
     while time.monotonic() < give_up:
-        gang = seen(plane).get(name)
+        gang = seen(plane, space).get(name)
         if gang is not None and gang.ready:
             return gang
         time.sleep(0.2)
-    raise AssertionError(f"{name} is not ready after {within_s} s: {seen(plane).get(name)}")
+    raise AssertionError(f"{name} is not ready after {within_s} s: {seen(plane, space).get(name)}")
 
 
 @pytest.mark.parametrize(
