@@ -12,7 +12,7 @@ who is there come with no members.
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 from scheduler.core.ways_in.shape import MOST_MEMBERS, Shape, WayIn
@@ -151,11 +151,17 @@ def _task(pod: Pod) -> Hashable:
     owner = next((one.uid for one in pod.metadata.owner_references if one.controller), "")
     if owner:
         return owner, _requests(pod)
-    affinity = bytes(pod.spec.affinity)
-    if pod.spec.node_name or _PIN in affinity:  # it may carry what pinned it to its node
+    if _has_place(pod):
         return _Placed(_requests(pod))
-    wishes = (bytes(pod.spec.tolerations), bytes(pod.spec.topology_spread_constraints))
-    return _requests(pod), affinity, _frozen(pod.spec.node_selector), wishes
+    spec = pod.spec
+    raw = (spec.affinity, spec.tolerations, spec.topology_spread_constraints)
+    wishes = tuple(bytes(one) for one in raw)
+    return _requests(pod), _frozen(pod.spec.node_selector), wishes
+
+
+def _has_place(pod: Pod) -> bool:
+    """Whether it is bound, or carries what pins it to its node."""
+    return bool(pod.spec.node_name) or _PIN in bytes(pod.spec.affinity)
 
 
 def _requests(pod: Pod) -> Hashable:
@@ -175,10 +181,10 @@ def _shared(name: str, tasks: Sequence[list[Pod]], *, least: int, most: int) -> 
         return [Role(name, least, most, None, ())] if least else []
     found = []
     for index, pods in enumerate(tasks):
-        last = index == len(tasks) - 1
-        part = least if last else min(least, len(pods))
         called = name if index == 0 else f"{name}-{index + 1}"
-        found.append(_role(called, pods, least=part, most=most))
+        role = _role(called, pods, most=most)
+        part = least if index == len(tasks) - 1 else min(least, role.have)
+        found.append(replace(role, least=part))
         least -= part
     return found
 
@@ -187,18 +193,18 @@ def _with_more(roles: tuple[Role, ...], extra: int, *, most: int | None) -> tupl
     """The gang's own number beyond what the roles need, given to the roles in their order."""
     found = []
     for index, role in enumerate(roles):
-        spare = len(role.members) - role.least
+        spare = role.have - role.least
         part = max(extra if index == len(roles) - 1 else min(extra, spare), 0)
         extra -= part
         ceiling = role.most if most is None else min(role.most, most)
         least = role.least + part
-        found.append(Role(role.name, least, max(ceiling, least), role.task, role.members))
+        found.append(replace(role, least=least, most=max(ceiling, least)))
     return tuple(found) or (Role("", max(extra, 0), most or MOST_MEMBERS, None, ()),)
 
 
-def _role(name: str, pods: Sequence[Pod], *, least: int, most: int) -> Role:
-    task = next((pod for pod in pods if not pod.spec.node_name), pods[0])
-    return Role(name, least, most, task, tuple(member(pod) for pod in pods))
+def _role(name: str, pods: Sequence[Pod], *, most: int) -> Role:
+    task = next((pod for pod in pods if not _has_place(pod)), pods[0])
+    return Role(name, 0, most, task, tuple(member(pod) for pod in pods))
 
 
 def member(pod: Pod) -> Member:

@@ -130,7 +130,10 @@ def test_pods_that_are_being_deleted_do_not_count() -> None:
     assert (gang.have, gang.reason) == (1, "has 1 of 2 pods")
 
 
-def test_members_that_run_belong_with_those_that_wait_for_the_same() -> None:
+@pytest.mark.parametrize("owner", [None, ("MPIJob", "m")])
+def test_members_that_run_belong_with_those_that_wait_for_the_same(
+    owner: tuple[str, str] | None,
+) -> None:
     pin = {
         "nodeAffinity": {
             "requiredDuringSchedulingIgnoredDuringExecution": {
@@ -140,10 +143,10 @@ def test_members_that_run_belong_with_those_that_wait_for_the_same() -> None:
     }
     gang = only(
         [
-            pod("runs", annotations=OURS, node="n1", phase="Running", affinity=pin),
-            pod("pinned", annotations=OURS, gates=(), affinity=pin),
-            pod("waits", annotations=OURS),
-            pod("bigger", annotations=OURS, cpu="8", after_s=9),
+            pod("a-runs", annotations=OURS, owner=owner, node="n1", phase="Running", affinity=pin),
+            pod("b-pinned", annotations=OURS, owner=owner, gates=(), affinity=pin),
+            pod("waits", annotations=OURS, owner=owner),
+            pod("bigger", annotations=OURS, owner=owner, cpu="8", after_s=9),
         ]
     )
     assert roles(gang) == [("", 2, 3), ("-2", 0, 1)]
@@ -158,6 +161,13 @@ def test_a_number_over_several_roles_counts_the_leader_first() -> None:
     driver = pod("driver", annotations=said, labels={"spark-role": "driver"}, after_s=60)
     gang = only([*workers, driver])
     assert roles(gang) == [("driver", 1, 1), ("executor", 2, 4)]
+
+
+def test_a_number_over_several_tasks_is_not_counted_on_pods_that_have_failed() -> None:
+    said = {**OURS, "slacktide.io/gang-min-available": "3"}
+    failed = pod("a-failed", annotations=said, cpu="4", phase="Failed", node="n1")
+    gang = only([failed, *pods(3, annotations=said, role="b")])
+    assert (gang.ready, gang.least, gang.have) == (True, 3, 3)
 
 
 def test_age_and_priority_and_domain_are_the_groups() -> None:
