@@ -88,6 +88,7 @@ VOLCANO_QUEUE_ANNOTATION: Final = "scheduling.volcano.sh/queue-name"
 
 KUEUE_QUEUE: Final = "kueue.x-k8s.io/queue-name"
 KUEUE_GATE: Final = "kueue.x-k8s.io/admission"
+KUEUE_CHECK: Final = f"{GROUP}/forecast-capacity"  # controllerName of an AdmissionCheck
 KUEUE_GROUP: Final = "kueue.x-k8s.io/pod-group-name"
 KUEUE_GROUP_TOTAL: Final = "kueue.x-k8s.io/pod-group-total-count"
 KUEUE_MIN_PARALLELISM: Final = "kueue.x-k8s.io/job-min-parallelism"

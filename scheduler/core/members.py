@@ -109,13 +109,14 @@ def gang_of(key: Key, pods: Sequence[Pod], groups: Groups, *, now_s: float) -> G
         (pod for pod in pods if pod.metadata.deletion_timestamp is None),
         key=lambda pod: (created_s(pod.metadata), pod.metadata.name),
     )
-    shape = WAYS[key.source].shape(key, there, groups)
-    roles = roles_of(there, shape)
+    way = WAYS[key.source]
+    shape = way.shape(key, there, groups)
+    roles = roles_of(there, shape, way)
     metas = [pod.metadata for pod in there] + ([shape.group] if shape.group is not None else [])
     settled_s = max((created_s(meta) for meta in metas), default=now_s) + SETTLES_S
     reason = _why_not(shape, roles)
     only_time = not reason and shape.settles and now_s < settled_s
-    duration_s, limit_s, notes = _times(metas, shape.limit_s)
+    duration_s, limit_s, notes = _times(metas, there, shape)
     return Gang(
         key=key,
         queue=queue_of(there, shape),
@@ -188,13 +189,14 @@ def _priority(pods: Sequence[Pod], shape: Shape) -> int:
 
 
 def _times(
-    metas: Sequence[Meta], limit_s: float | None
+    metas: Sequence[Meta], pods: Sequence[Pod], shape: Shape
 ) -> tuple[float | None, float | None, tuple[str, ...]]:
-    """Expected duration, the tighter of all time limits, and what could not be read."""
+    """Expected duration, the tightest of all time limits, and what could not be read."""
     duration_s, first = _stated_s(metas, ANNOTATION_DURATION)
     own_s, second = _stated_s(metas, ANNOTATION_TIME_LIMIT)
-    limits = [limit for limit in (limit_s, own_s) if limit is not None]
-    return duration_s, min(limits, default=None), first + second
+    limits = [shape.limit_s, own_s, *(pod.spec.active_deadline_seconds for pod in pods)]
+    tightest = min((float(limit) for limit in limits if limit is not None), default=None)
+    return duration_s, tightest, first + second
 
 
 def _stated_s(metas: Sequence[Meta], name: str) -> tuple[float | None, tuple[str, ...]]:

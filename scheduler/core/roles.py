@@ -12,11 +12,10 @@ who is there come with no members.
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
-from scheduler.core.ways_in.order import WAYS, gang_key
-from scheduler.core.ways_in.shape import MOST_MEMBERS, Membership, Shape
+from scheduler.core.ways_in.shape import MOST_MEMBERS, Shape, WayIn
 from slacktide.contract import (
     GATE_GANG,
     JOBSET_ROLE,
@@ -97,9 +96,9 @@ class Role:
         return sum(member.counts for member in self.members)
 
 
-def role_name(pod: Pod) -> str:
+def role_name(pod: Pod, way: WayIn) -> str:
     """What the pod is in its gang: as its way in says, else as its framework's labels say."""
-    found: Membership | None = WAYS[gang_key(pod).source].membership(pod)
+    found = way.membership(pod)
     if found is not None and found.role:
         return found.role
     labels = pod.metadata.labels or {}
@@ -107,9 +106,9 @@ def role_name(pod: Pod) -> str:
     return (named or (pod.metadata.annotations or {}).get(VOLCANO_TASK, "")).lower()
 
 
-def roles_of(pods: Sequence[Pod], shape: Shape) -> tuple[Role, ...]:
+def roles_of(pods: Sequence[Pod], shape: Shape, way: WayIn) -> tuple[Role, ...]:
     """The roles of a gang's pods, which come the oldest first."""
-    blocks = _blocks(pods)
+    blocks = _blocks(pods, way)
     wanted = {role.role: role for role in shape.wanted}
     found: list[Role] = []
     for name in [*wanted, *(name for name in blocks if name not in wanted)]:
@@ -121,9 +120,9 @@ def roles_of(pods: Sequence[Pod], shape: Shape) -> tuple[Role, ...]:
     return _with_more(tuple(found), extra, most=shape.most)
 
 
-def _blocks(pods: Sequence[Pod]) -> dict[str, list[list[Pod]]]:
+def _blocks(pods: Sequence[Pod], way: WayIn) -> dict[str, list[list[Pod]]]:
     """Pods by role and, within a role, by task; leading roles first."""
-    named = [(role_name(pod), pod) for pod in pods]
+    named = [(role_name(pod, way), pod) for pod in pods]
     found: dict[str, dict[Hashable, list[Pod]]] = {}
     for name, pod in sorted(named, key=lambda one: one[0] not in LEADERS):
         found.setdefault(name, {}).setdefault(_task(pod), []).append(pod)
@@ -152,11 +151,17 @@ def _task(pod: Pod) -> Hashable:
     owner = next((one.uid for one in pod.metadata.owner_references if one.controller), "")
     if owner:
         return owner, _requests(pod)
-    affinity = bytes(pod.spec.affinity)
-    if pod.spec.node_name or _PIN in affinity:  # it may carry what pinned it to its node
+    if _has_place(pod):
         return _Placed(_requests(pod))
-    wishes = (bytes(pod.spec.tolerations), bytes(pod.spec.topology_spread_constraints))
-    return _requests(pod), affinity, _frozen(pod.spec.node_selector), wishes
+    spec = pod.spec
+    raw = (spec.affinity, spec.tolerations, spec.topology_spread_constraints)
+    wishes = tuple(bytes(one) for one in raw)
+    return _requests(pod), _frozen(pod.spec.node_selector), wishes
+
+
+def _has_place(pod: Pod) -> bool:
+    """Whether it is bound, or carries what pins it to its node."""
+    return bool(pod.spec.node_name) or _PIN in bytes(pod.spec.affinity)
 
 
 def _requests(pod: Pod) -> Hashable:
@@ -176,10 +181,10 @@ def _shared(name: str, tasks: Sequence[list[Pod]], *, least: int, most: int) -> 
         return [Role(name, least, most, None, ())] if least else []
     found = []
     for index, pods in enumerate(tasks):
-        last = index == len(tasks) - 1
-        part = least if last else min(least, len(pods))
         called = name if index == 0 else f"{name}-{index + 1}"
-        found.append(_role(called, pods, least=part, most=most))
+        role = _role(called, pods, most=most)
+        part = least if index == len(tasks) - 1 else min(least, role.have)
+        found.append(replace(role, least=part))
         least -= part
     return found
 
@@ -188,18 +193,18 @@ def _with_more(roles: tuple[Role, ...], extra: int, *, most: int | None) -> tupl
     """The gang's own number beyond what the roles need, given to the roles in their order."""
     found = []
     for index, role in enumerate(roles):
-        spare = len(role.members) - role.least
+        spare = role.have - role.least
         part = max(extra if index == len(roles) - 1 else min(extra, spare), 0)
         extra -= part
         ceiling = role.most if most is None else min(role.most, most)
         least = role.least + part
-        found.append(Role(role.name, least, max(ceiling, least), role.task, role.members))
+        found.append(replace(role, least=least, most=max(ceiling, least)))
     return tuple(found) or (Role("", max(extra, 0), most or MOST_MEMBERS, None, ()),)
 
 
-def _role(name: str, pods: Sequence[Pod], *, least: int, most: int) -> Role:
-    task = next((pod for pod in pods if not pod.spec.node_name), pods[0])
-    return Role(name, least, most, task, tuple(member(pod) for pod in pods))
+def _role(name: str, pods: Sequence[Pod], *, most: int) -> Role:
+    task = next((pod for pod in pods if not _has_place(pod)), pods[0])
+    return Role(name, 0, most, task, tuple(member(pod) for pod in pods))
 
 
 def member(pod: Pod) -> Member:

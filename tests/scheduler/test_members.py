@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scheduler.core.members import gangs_of
 from scheduler.core.ways_in.order import NAMED, OWNED, gang_key
 from scheduler.core.ways_in.shape import Groups, Near
+from slacktide import contract
 from slacktide.kube.groups import CoschedulingPodGroup, Job, VolcanoPodGroup
 from slacktide.kube.objects import Pod
 from tests.scheduler.ganged import AT_S, NOW_S, known, only, pod, pods, roles
@@ -129,7 +130,10 @@ def test_pods_that_are_being_deleted_do_not_count() -> None:
     assert (gang.have, gang.reason) == (1, "has 1 of 2 pods")
 
 
-def test_members_that_run_belong_with_those_that_wait_for_the_same() -> None:
+@pytest.mark.parametrize("owner", [None, ("MPIJob", "m")])
+def test_members_that_run_belong_with_those_that_wait_for_the_same(
+    owner: tuple[str, str] | None,
+) -> None:
     pin = {
         "nodeAffinity": {
             "requiredDuringSchedulingIgnoredDuringExecution": {
@@ -139,10 +143,10 @@ def test_members_that_run_belong_with_those_that_wait_for_the_same() -> None:
     }
     gang = only(
         [
-            pod("runs", annotations=OURS, node="n1", phase="Running", affinity=pin),
-            pod("pinned", annotations=OURS, gates=(), affinity=pin),
-            pod("waits", annotations=OURS),
-            pod("bigger", annotations=OURS, cpu="8", after_s=9),
+            pod("a-runs", annotations=OURS, owner=owner, node="n1", phase="Running", affinity=pin),
+            pod("b-pinned", annotations=OURS, owner=owner, gates=(), affinity=pin),
+            pod("waits", annotations=OURS, owner=owner),
+            pod("bigger", annotations=OURS, owner=owner, cpu="8", after_s=9),
         ]
     )
     assert roles(gang) == [("", 2, 3), ("-2", 0, 1)]
@@ -157,6 +161,13 @@ def test_a_number_over_several_roles_counts_the_leader_first() -> None:
     driver = pod("driver", annotations=said, labels={"spark-role": "driver"}, after_s=60)
     gang = only([*workers, driver])
     assert roles(gang) == [("driver", 1, 1), ("executor", 2, 4)]
+
+
+def test_a_number_over_several_tasks_is_not_counted_on_pods_that_have_failed() -> None:
+    said = {**OURS, "slacktide.io/gang-min-available": "3"}
+    failed = pod("a-failed", annotations=said, cpu="4", phase="Failed", node="n1")
+    gang = only([failed, *pods(3, annotations=said, role="b")])
+    assert (gang.ready, gang.least, gang.have) == (True, 3, 3)
 
 
 def test_age_and_priority_and_domain_are_the_groups() -> None:
@@ -177,6 +188,7 @@ def test_age_and_priority_and_domain_are_the_groups() -> None:
         ({}, None, 600.0, ()),
         ({"slacktide.io/expected-duration": "2h"}, 7200.0, 600.0, ()),
         ({"slacktide.io/time-limit": "5m"}, None, 300.0, ()),
+        ({"slacktide.io/time-limit": "30s"}, None, 30.0, ()),
         ({"slacktide.io/time-limit": "1d"}, None, 600.0, ()),
         (
             {"slacktide.io/time-limit": "soon"},
@@ -235,6 +247,10 @@ def test_a_job_that_is_done_or_anothers_does_not_wait(
     assert gangs_of([], Groups(jobs={named: done}), now_s=NOW_S) == []
 
 
+def test_a_name_that_no_object_could_have_names_no_gang() -> None:
+    assert only(pods(1, annotations={"slacktide.io/gang-name": "x" * 254})).key.source == "pod"
+
+
 def test_gangs_of_two_namespaces_and_two_ways_are_kept_apart() -> None:
     labels = {"scheduling.x-k8s.io/pod-group": "ours"}
     found = [
@@ -263,6 +279,7 @@ some_pods = st.lists(
 
 
 @given(some_pods)
+@settings(deadline=None)  # a busy machine is no failure
 def test_every_pod_is_in_one_role_of_one_gang_and_ready_gangs_have_what_they_need(
     found: list[Pod],
 ) -> None:
@@ -279,3 +296,38 @@ def test_every_pod_is_in_one_role_of_one_gang_and_ready_gangs_have_what_they_nee
         assert not gang.ready or all(role.have >= role.least for role in gang.roles)
         assert all(role.least <= role.most for role in gang.roles)
     assert gangs == gangs_of(reversed(found), groups, now_s=NOW_S), "order of arrival is no matter"
+
+
+def test_the_tightest_deadline_of_its_pods_is_a_time_limit_too() -> None:
+    first = pod("a", annotations=OURS, activeDeadlineSeconds=90)
+    assert only([first, pod("b", annotations=OURS)]).limit_s == 90.0
+
+
+KEYS = [
+    value
+    for value in vars(contract).values()
+    if isinstance(value, str) and ("/" in value or value.startswith("spark-"))
+]
+TEXTS = st.one_of(
+    st.text(max_size=20),
+    st.sampled_from(
+        ["a", "1", "2", "0", "-1", "1e9", "9" * 30, '["team/a","x/b"]', "[", "1h", "1hh"]
+    ),
+)
+said = st.dictionaries(st.sampled_from(KEYS), TEXTS, max_size=6)
+
+
+@given(st.lists(st.tuples(said, said), min_size=1, max_size=4))
+@settings(deadline=None)  # a busy machine is no failure
+def test_whatever_stands_in_labels_and_annotations_gives_gangs_with_a_sentence(
+    texts: list[tuple[dict[str, str], dict[str, str]]],
+) -> None:
+    found = [
+        pod(f"p{k}", labels=labels, annotations=annotations)
+        for k, (labels, annotations) in enumerate(texts)
+    ]
+    gangs = gangs_of(found, Groups(), now_s=NOW_S)
+    assert sum(len(role.members) for gang in gangs for role in gang.roles) == len(found)
+    assert all(gang.ready is not bool(gang.reason) for gang in gangs)
+    assert all(len(gang.reason) < 1_000 for gang in gangs)
+    assert len({gang.id for gang in gangs}) == len(gangs)

@@ -40,10 +40,13 @@ WAYS: Final = {way.source: way for way in (*NAMED, *OWNED, BARE)}
 
 
 def gang_key(pod: Pod) -> Key:
-    """Which gang a pod belongs to; fit for an index over pods."""
+    """Which gang a pod belongs to; fit for an index over pods.
+
+    A name that is longer than any object's is none. (A bundle over namespaces has many in one.)
+    """
     for way in (*NAMED, *OWNED):
         found = way.membership(pod)
-        if found is not None and len(found.gang) <= LONGEST_NAME * 64:
+        if found is not None and (len(found.gang) <= LONGEST_NAME or not found.namespace):
             return Key(way.source, found.namespace, found.gang)
     return Key(BARE.source, pod.metadata.namespace, pod.metadata.name)
 

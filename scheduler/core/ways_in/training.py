@@ -23,8 +23,9 @@ def membership(pod: Pod) -> Membership | None:
 
 
 def shape(_key: Key, pods: Sequence[Pod], _groups: Groups) -> Shape:
-    """All that are there."""
-    return Shape(least=len(pods), most=len(pods), settles=True)
+    """All that are there and have not failed: those are made anew."""
+    count = max(sum(pod.status.phase != "Failed" for pod in pods), 1)
+    return Shape(least=count, most=count, settles=True)
 
 
 TRAINING: Final = WayIn("training", membership, shape)

@@ -1,0 +1,33 @@
+"""The Queue object, slacktide.io/v1alpha1.
+
+charts/slacktide/crds/queues.yaml says what each field means and which values the server takes.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from slacktide.kube.objects import Meta
+
+
+class Amounts(msgspec.Struct, frozen=True, rename="camel"):
+    """Quantities of a resource."""
+
+    cpu: str | int | float | None = None
+
+
+class QueueSpec(msgspec.Struct, frozen=True, rename="camel"):
+    """What its owner wrote."""
+
+    parent: str = ""
+    guaranteed: Amounts = Amounts()
+    max: Amounts = Amounts()
+    weight: int = 1
+    lendable_percent: int = 100
+
+
+class Queue(msgspec.Struct, frozen=True, rename="camel"):
+    """slacktide.io/v1alpha1, cluster-scoped."""
+
+    metadata: Meta
+    spec: QueueSpec = QueueSpec()
