@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -28,7 +29,7 @@ def whole(values: list[int]) -> IntArray:
     return np.array(values, dtype=np.int64)
 
 
-def real(values: list[float]) -> FloatArray:
+def real(values: Sequence[float]) -> FloatArray:
     return np.array(values, dtype=np.float64)
 
 
