@@ -67,6 +67,10 @@ class FairShares:
         """[Q] `room_cpu_cores` of every queue."""
         return np.array([self.room_cpu_cores(queue) for queue in range(len(self.tree.names))])
 
+    def most_cpu_cores(self) -> FloatArray:
+        """[Q] cores a queue could hold if nobody used any: the least maximum on its path."""
+        return np.array([min(self._max[above] for above in path) for path in self.tree.paths])
+
     def _room(self, queue: int) -> float:
         return self._max[queue] - self.used_cpu_cores[queue] + CORES_TOLERANCE
 
