@@ -53,6 +53,7 @@ class Placement:
     horizon_s: int  # at which it was judged
     room_tasks: int  # how many of its tasks the cluster had room for
     queue_used_cpu_cores: float  # before
+    note: str = ""  # what else there is to say about how it was found
 
     @property
     def tasks(self) -> int:
@@ -185,7 +186,7 @@ def placed_reason(after: Aftermath, placement: Placement) -> str:
         f"placed {placement.tasks} of {tasks} tasks on {first}{more}: {_needs(after, gang)}; "
         f"there was room for {placement.room_tasks}; "
         f"{_queue(after, _queue_of(after, gang), used=placement.queue_used_cpu_cores)} before"
-        f"{_unjudged(after, gang)}"
+        f"{placement.note}{_unjudged(after, gang)}"
     )
 
 

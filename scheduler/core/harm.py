@@ -42,6 +42,7 @@ class RunningTasks:
     memory_bytes: FloatArray  # [B] of one task
     end_s: IntArray  # [B] predicted
     saved_s: IntArray  # [B] when its work was last safe: the checkpoint, else the start
+    row: IntArray | None = None  # [B] of the constraints: the nodes it may run on; None for all
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,8 @@ outcome; and a gang is offered only where its queue and every queue above stay w
 
 from __future__ import annotations
 
+from copy import copy
+
 import numpy as np
 
 from scheduler.core.queues import CORES_TOLERANCE, QueueTree, QueueUse
@@ -46,6 +48,14 @@ class FairShares:
             self.used_cpu_cores[above] += cpu_cores
             self._used_memory_bytes[above] += memory_bytes
             self._turn[above] = self._turn_among_siblings(above)
+
+    def copy(self) -> FairShares:
+        """The same use, to be counted on apart from this one."""
+        other = copy(self)
+        other.used_cpu_cores = list(self.used_cpu_cores)
+        other._used_memory_bytes = list(self._used_memory_bytes)  # noqa: SLF001  its own class
+        other._turn = list(self._turn)  # noqa: SLF001  its own class
+        return other
 
     def turn(self, queue: int) -> tuple[Turn, ...]:
         """The queue whose turn compares smallest is served next: the tree walked from the top."""
