@@ -1,4 +1,4 @@
-"""The objects that name gangs, mirrored where the API server has their kind.
+"""The objects that name gangs, and Queue objects, mirrored where the API server has their kind.
 
 A kind that is not installed is asked for again after a while, so a PodGroup's definition that is
 installed later is noticed; a kind that may not be read is said and left alone.
@@ -7,7 +7,7 @@ installed later is noticed; a kind that may not be read is said and left alone.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Final
 
 import httpx
@@ -24,10 +24,12 @@ from slacktide.kube.groups import (
     RayCluster,
     VolcanoPodGroup,
 )
+from slacktide.kube.queues import Queue
 from slacktide.kube.reading import Resource
 from slacktide.kube.reflector import Reflector
 
 KINDS: Final[dict[str, tuple[str, type[Any]]]] = {
+    "queues": ("/apis/slacktide.io/v1alpha1/queues", Queue),
     "native": ("/apis/scheduling.k8s.io/v1alpha2/podgroups", NativePodGroup),
     "coscheduling": ("/apis/scheduling.x-k8s.io/v1alpha1/podgroups", CoschedulingPodGroup),
     "volcano": ("/apis/scheduling.volcano.sh/v1beta1/podgroups", VolcanoPodGroup),
@@ -44,13 +46,19 @@ class GroupMirrors:
     """All kinds, kept up to date while `run` runs."""
 
     def __init__(
-        self, client: httpx.AsyncClient, *, clock: Clock, changed: Callable[[str, str], None]
+        self, client: httpx.AsyncClient, *, clock: Clock, changed: Callable[[str, str, str], None]
     ) -> None:
-        """`changed` is told the namespace and name of each group that is another now."""
+        """`changed` is told the kind, namespace and name of each object that is another now."""
         self._client, self._clock, self._changed = client, clock, changed
         self._held: dict[str, dict[tuple[str, str], Any]] = {name: {} for name in KINDS}
-        self.groups = Groups(**self._held)
+        self.groups = Groups(
+            **{name: held for name, held in self._held.items() if name != "queues"}
+        )
         self._looked = {name: asyncio.Event() for name in KINDS}
+
+    def queues(self) -> Collection[Queue]:
+        """The Queue objects as they are now."""
+        return self._held["queues"].values()
 
     async def synced(self) -> None:
         """Returns when every kind is mirrored, or known not to be there."""
@@ -98,4 +106,4 @@ class GroupMirrors:
                 self._held[name][where] = after
             elif self._held[name].get(where) is one:
                 del self._held[name][where]
-            self._changed(*where)
+            self._changed(name, *where)

@@ -1,4 +1,4 @@
-"""The queues as the planner wants them: one for all until Queue objects say otherwise."""
+"""The queues as the planner wants them: Queue objects where there are any, else one for all."""
 
 from __future__ import annotations
 
@@ -7,43 +7,48 @@ from typing import Final
 
 import numpy as np
 
-from scheduler.core.queues import TOP, QueueTree, QueueUse
+from scheduler.core.queue_objects import planted
+from scheduler.core.queues import QueueTree, QueueUse
+from slacktide.kube.queues import Queue
 
-DEFAULT: Final = "default"
 MILLI: Final = 1_000.0
 
 
 class Queues:
-    """A tree and where each queue is in it; a queue that nobody declared is the default one."""
+    """A tree and where each queue is in it."""
 
     def __init__(self) -> None:
-        self._tree = QueueTree(
-            names=(DEFAULT,),
-            parent=np.array([TOP]),
-            guaranteed_cpu_cores=np.zeros(1),
-            max_cpu_cores=np.array([np.inf]),
-            weight=np.ones(1),
-        )
+        self._planted = planted(())
+
+    def plant(self, objects: Iterable[Queue]) -> None:
+        """Takes the Queue objects as they are now."""
+        self._planted = planted(objects)
 
     @property
     def tree(self) -> QueueTree:
         """As it is now."""
-        return self._tree
+        return self._planted.tree
+
+    def leaf(self, name: str) -> tuple[int | None, str]:
+        """Where a gang's queue is in the tree, or None and why it cannot wait there."""
+        return self._planted.leaf(name)
 
     def index(self, name: str) -> int:
-        """Where a task's queue is in the tree."""
-        names = self._tree.names
-        return names.index(name if name in names else DEFAULT)
-
-    def indexes(self, names: Iterable[str]) -> dict[str, int]:
-        """The same for several."""
-        return {name: self.index(name) for name in names}
+        """Where it is. Raises `KeyError` for a queue in which nobody can wait."""
+        found, why_not = self.leaf(name)
+        if found is None:
+            raise KeyError(why_not)
+        return found
 
     def use(self, used: Mapping[str, Sequence[int]]) -> QueueUse:
-        """What each queue holds; `used` is milli-cores and bytes by the name tasks carry."""
-        cores, size = np.zeros(len(self._tree.names)), np.zeros(len(self._tree.names))
+        """What each queue holds; `used` is milli-cores and bytes by the name that tasks carry.
+
+        What runs for a queue that is no more counts for nobody.
+        """
+        cores, size = np.zeros(len(self.tree.names)), np.zeros(len(self.tree.names))
         for name, (cpu_milli, memory_bytes) in used.items():
-            at = self.index(name)
-            cores[at] += cpu_milli / MILLI
-            size[at] += memory_bytes
+            found, _ = self.leaf(name)
+            if found is not None:
+                cores[found] += cpu_milli / MILLI
+                size[found] += memory_bytes
         return QueueUse(cpu_cores=cores, memory_bytes=size)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -31,6 +31,7 @@ from scheduler.core.snapshot import Snapshot
 from scheduler.core.standing import Standing, inferred_whole, standing
 from scheduler.core.ways_in.shape import Groups, Key
 from slacktide.errors import BadInput
+from slacktide.kube.queues import Queue
 
 MOST_REASONS: Final = 20  # a round: each costs the planner a look at all nodes
 
@@ -115,6 +116,11 @@ class Rounds:
         asked = half.asked + rest.asked
         return Outcome(half.placed + rest.placed, rest.waits, unready, asked)
 
+    def queues_changed(self, objects: Iterable[Queue]) -> None:
+        """Takes the Queue objects as they are now; every gang that waits is looked at again."""
+        self.queues.plant(objects)
+        self.board.touched.update(self.board.gangs())
+
     def look(self, *, now_s: float) -> None:
         """Brings the standings of touched gangs up to date."""
         due = [gang for gang, at_s in self._later_s.items() if at_s <= now_s]
@@ -152,6 +158,9 @@ class Rounds:
             return
         if gang.ready_at_s is not None:
             self._later_s[key] = gang.ready_at_s
+        _, no_queue = self.queues.leaf(gang.queue)
+        if no_queue:
+            gang = replace(gang, ready=False, ready_at_s=None, reason=gang.reason or no_queue)
         found = standing(gang, members, was_whole=key in self._whole)
         self.standings[key] = found
         if found.whole:

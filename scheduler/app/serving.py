@@ -110,7 +110,7 @@ class Scheduler:
         self._groups = GroupMirrors(
             client,
             clock=steady,
-            changed=lambda *named: self._wake(concerned=self.board.group_changed(*named)),
+            changed=self._object_changed,
         )
         self._rounds = Rounds(
             self.board,
@@ -160,6 +160,13 @@ class Scheduler:
 
     def _is_ready(self) -> bool:
         return self._pods.synced.is_set() and self._nodes.synced.is_set()
+
+    def _object_changed(self, kind: str, namespace: str, name: str) -> None:
+        if kind == "queues":
+            self._rounds.queues_changed(self._groups.queues())
+            self._changed.set()
+        else:
+            self._wake(concerned=self.board.group_changed(namespace, name))
 
     def _wake(self, *, concerned: bool) -> None:
         if concerned:

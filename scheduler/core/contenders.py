@@ -43,6 +43,7 @@ class Contenders:
         level: IntArray,
         guarded: IntArray,
         first: int | None,
+        quota_beside: FairShares | None = None,
     ) -> None:
         """Line up.
 
@@ -54,12 +55,14 @@ class Contenders:
             level: [G] index of each gang's horizon.
             guarded: [G] 1 where the gang must respect the room's reservation.
             first: a lead whose turn comes before all others, if any.
+            quota_beside: what a reservation leaves of the queues' maxima to guarded gangs.
         """
         self._room = room
         self._shares = shares
         self._least_tasks = gangs.min_available
         self._least_cores = least_cores(gangs)
-        self._guarded = guarded
+        self._guarded = guarded.astype(np.bool_)
+        self._quota_beside = quota_beside
         members = in_line(gangs, members)
         self._classes, of = classes_of(
             gangs, members, level=level, guarded=guarded, constraints=room.constraints
@@ -93,6 +96,13 @@ class Contenders:
     def capacity(self, gang: int) -> int:
         """How many of the gang's tasks fit: exactly, where nothing binds them to each other."""
         return int(self._capacity[self._class_of[gang]])
+
+    def quota_cores(self, gang: int, queue: int) -> float:
+        """Cores the maxima leave to a gang of a queue, a reservation's share aside."""
+        room = self._shares.room_cpu_cores(queue)
+        if self._quota_beside is None or not self._guarded[gang]:
+            return room
+        return min(room, self._quota_beside.room_cpu_cores(queue))
 
     def fitting(self, gang: int, nodes: IntArray | None = None) -> IntArray:
         """[N] how many of the gang's tasks fit on each node, or on those given."""
@@ -154,6 +164,9 @@ class Contenders:
 
     def _can_start(self, queue: int, line: IntArray) -> BoolArray:
         in_maximum = self._least_cores[line] <= self._shares.room_cpu_cores(queue)
+        if self._quota_beside is not None:
+            beside = self._least_cores[line] <= self._quota_beside.room_cpu_cores(queue)
+            in_maximum &= beside | ~self._guarded[line]
         return in_maximum & (self._least_tasks[line] <= self._capacity[self._class_of[line]])
 
 

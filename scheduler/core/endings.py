@@ -7,6 +7,7 @@ halving. Online's part is the forecast's, which already covers each horizon whol
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,13 +45,20 @@ class Endings:
             memory_bytes=self.nodes.free_memory_bytes + memory,
         )
 
-    def first_fit_s(self, kind: TaskClasses, *, tasks: int) -> int:
-        """When `tasks` of a class fit for the first time; they must fit once all have ended."""
+    def first_fit_s(
+        self, kind: TaskClasses, *, tasks: int, allowed: Callable[[int], bool] = lambda _: True
+    ) -> int:
+        """When `tasks` of a class fit for the first time; they must fit once all have ended.
+
+        `allowed` says whether something else is in the way at a time; once it is not, it stays so.
+        """
         times_s: list[int] = np.unique(self.end_s).tolist()
         first = bisect_left(
             times_s,
             x=True,
             hi=len(times_s) - 1,
-            key=lambda by_s: bool(total_tasks(self.room(by_s=by_s), kind)[0] >= tasks),
+            key=lambda by_s: (
+                allowed(by_s) and bool(total_tasks(self.room(by_s=by_s), kind)[0] >= tasks)
+            ),
         )
         return times_s[first]

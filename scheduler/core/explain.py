@@ -2,8 +2,8 @@
 
 Sentences are made when somebody asks, from the numbers the round ended with: a round over
 thousands of pending gangs pays for none it does not show. One constraint is named as the blocking
-one, the first of these that holds: larger than the cluster, its own rules about nodes, queue at
-its maximum, holds a reservation, its rules about neighbours, behind a reservation, roles that do
+one, the first of these that holds: larger than the cluster, its own rules about nodes, holds a
+reservation, queue at its maximum, its rules about neighbours, behind a reservation, roles that do
 not fit at once, closed nodes, other batch tasks, online. Of a gang of several roles it is the
 first role that is blocked.
 """
@@ -54,6 +54,7 @@ class Placement:
     horizon_s: int  # at which it was judged
     room_tasks: int  # how many of its tasks the cluster had room for
     queue_used_cpu_cores: float  # before
+    note: str = ""  # what else there is to say about how it was found
 
     @property
     def tasks(self) -> int:
@@ -96,8 +97,8 @@ class Aftermath:
         first_that_holds: tuple[tuple[Blocked, Callable[[], bool]], ...] = (
             (Blocked.LARGER_THAN_CLUSTER, lambda: self._fits(row, bare, level=0) < least),
             (Blocked.NO_NODE_ALLOWED, lambda: self._fits(row, ruled, level=0) < least),
-            (Blocked.QUEUE_AT_MAX, lambda: cores > self.shares.room_cpu_cores(queue)),
             (Blocked.HOLDS_RESERVATION, lambda: self._holds_reservation(row)),
+            (Blocked.QUEUE_AT_MAX, lambda: cores > self.shares.room_cpu_cores(queue)),
             (Blocked.NEIGHBOURS, lambda: self.fits_now(row) >= least > self._arranged(row)),
         )
         code = next((code for code, holds in first_that_holds if holds()), None)
@@ -190,7 +191,7 @@ def placed_reason(after: Aftermath, placement: Placement) -> str:
         f"placed {placement.tasks} of {tasks} tasks on {first}{more}: {_needs(after, gang)}; "
         f"there was room for {placement.room_tasks}; "
         f"{_queue(after, _queue_of(after, gang), used=placement.queue_used_cpu_cores)} before"
-        f"{_unjudged(after, gang)}"
+        f"{placement.note}{_unjudged(after, gang)}"
     )
 
 

@@ -21,6 +21,8 @@ from scheduler.core.explain import Aftermath, Blocked, Placement, pending_reason
 from scheduler.core.fit import Room, Task, gangs_that_fit, task_of, whole
 from scheduler.core.nearby import Nearby
 from scheduler.core.queue_order import FairShares
+from scheduler.core.queues import CORES_TOLERANCE
+from scheduler.core.quota_ahead import QuotaAhead
 from scheduler.core.reserve import Reservation, holder, outlasting, reserve
 from scheduler.core.score import Scoring
 from scheduler.core.seats import Seats
@@ -84,7 +86,7 @@ def plan(
     kept_by = _index(snapshot.gangs, kept)
     first = kept_by if kept_by is not None and kept_by in fitting else None
     if first is None:
-        round_.book(np.setdiff1d(allowed, fitting, assume_unique=True), kept_by)
+        round_.book(round_.waiting(allowed, fitting), kept_by)
     contenders = round_.line_up(fitting, first)
     seats = round_.seats(contenders)
     while (gang := contenders.next()) is not None:
@@ -107,6 +109,7 @@ class _Round:
     near: Nearby | None  # None where nobody asks for more than room
     roles: dict[int, tuple[int, ...]]  # rows of gangs of several roles, by their lead
     reservation: Reservation | None = None
+    quota_beside: FairShares | None = None  # what the reservation leaves of the queues' maxima
     placements: list[Placement] = field(default_factory=list)
 
     def within_maximum(self) -> IntArray:
@@ -121,22 +124,53 @@ class _Round:
         level = int(self.level[gang])
         return task_of(self.snapshot.gangs, gang, level=level, constraints=constraints)
 
+    def waiting(self, allowed: IntArray, fitting: IntArray) -> IntArray:
+        """Rows of gangs that cannot start now and could once others have ended."""
+        gangs = self.snapshot.gangs
+        if self.snapshot.running.queue is not None:
+            most = self.shares.most_cpu_cores()[gangs.queue] + CORES_TOLERANCE
+            allowed = np.flatnonzero(least_cores(gangs)[gangs.leads] <= most)
+        return np.setdiff1d(allowed, fitting, assume_unique=True)
+
     def book(self, waiting: IntArray, kept_by: int | None) -> None:
         """Reserve for one of the gangs that do not fit now and have waited long enough."""
         gangs = self.snapshot.gangs
-        overdue = waiting[self.now_s - gangs.submit_s[waiting] > self.settings.reserve_after_s]
+        since_s = gangs.submit_s[gangs.leads[waiting]]
+        overdue = waiting[self.now_s - since_s > self.settings.reserve_after_s]
         if not len(overdue):
             return
-        endings = Endings.of(self.snapshot.nodes, self.snapshot.running, now_s=self.now_s)
-        gang = holder(
-            gangs, overdue, endings.room(), level=self.level, shares=self.shares, kept_by=kept_by
+        nodes, running = self.snapshot.nodes, self.snapshot.running
+        endings = Endings.of(nodes, running, now_s=self.now_s)
+        quota = QuotaAhead.of(
+            self.snapshot.queues,
+            self.snapshot.used,
+            running,
+            horizons_s=nodes.horizons_s,
+            now_s=self.now_s,
         )
-        if gang is None:
+        gang = holder(
+            gangs,
+            overdue,
+            endings.room(),
+            level=self.level,
+            shares=self.shares,
+            kept_by=kept_by,
+            quota=quota,
+        )
+        if gang is None or not len(endings.end_s):
             return
+        cores = gangs.min_available * gangs.cpu_cores
+        row = max(self.roles.get(gang, (gang,)), key=lambda role: float(cores[role]))
         self.reservation, beside = reserve(
-            gangs, gang, self.task(gang), endings=endings, scoring=self.scoring
+            gangs, row, self.task(row), endings=endings, scoring=self.scoring, quota=quota
         )
         self.room = replace(self.room, reserved=beside)
+        if quota is not None:
+            self.quota_beside = quota.beside(
+                int(gangs.queue[gang]),
+                float(least_cores(gangs)[gang]),
+                by_s=self.reservation.start_s,
+            )
         self.outlasts = outlasting(gangs, self.reservation, now_s=self.now_s)
 
     def line_up(self, fitting: IntArray, first: int | None) -> Contenders:
@@ -153,6 +187,7 @@ class _Round:
             level=self.level,
             guarded=guarded.astype(np.int64),
             first=first,
+            quota_beside=self.quota_beside,
         )
 
     def place(self, lead: int, seats: Seats) -> None:
@@ -160,7 +195,7 @@ class _Round:
         rows = self.roles.get(lead, (lead,))
         room_tasks = {row: seats.contenders.capacity(row) for row in rows}
         queue = int(self.snapshot.gangs.queue[lead])
-        found = seats.seat(rows, quota_cores=self.shares.room_cpu_cores(queue))
+        found = seats.seat(rows, quota_cores=seats.contenders.quota_cores(lead, queue))
         for row, (nodes, count) in found.items():
             self._note(
                 Placement(
@@ -174,13 +209,15 @@ class _Round:
             )
 
     def _note(self, placement: Placement) -> None:
-        task = self.task(placement.gang)
+        task, queue = self.task(placement.gang), int(self.snapshot.gangs.queue[placement.gang])
         self.placements.append(placement)
-        self.shares.add(
-            int(self.snapshot.gangs.queue[placement.gang]),
-            cpu_cores=placement.tasks * task.cpu_cores,
-            memory_bytes=placement.tasks * task.memory_bytes,
+        cpu_cores, memory_bytes = (
+            placement.tasks * task.cpu_cores,
+            placement.tasks * task.memory_bytes,
         )
+        self.shares.add(queue, cpu_cores=cpu_cores, memory_bytes=memory_bytes)
+        if self.quota_beside is not None and self.outlasts[placement.gang]:
+            self.quota_beside.add(queue, cpu_cores=cpu_cores, memory_bytes=memory_bytes)
 
     def seats(self, contenders: Contenders) -> Seats:
         """Where gangs are seated in this round."""

@@ -11,6 +11,8 @@ outcome; and a gang is offered only where its queue and every queue above stay w
 
 from __future__ import annotations
 
+from copy import copy
+
 import numpy as np
 
 from scheduler.core.queues import CORES_TOLERANCE, QueueTree, QueueUse
@@ -47,6 +49,14 @@ class FairShares:
             self._used_memory_bytes[above] += memory_bytes
             self._turn[above] = self._turn_among_siblings(above)
 
+    def copy(self) -> FairShares:
+        """The same use, to be counted on apart from this one."""
+        other = copy(self)
+        other.used_cpu_cores = list(self.used_cpu_cores)
+        other._used_memory_bytes = list(self._used_memory_bytes)  # noqa: SLF001  its own class
+        other._turn = list(self._turn)  # noqa: SLF001  its own class
+        return other
+
     def turn(self, queue: int) -> tuple[Turn, ...]:
         """The queue whose turn compares smallest is served next: the tree walked from the top."""
         return tuple([self._turn[above] for above in self.tree.paths[queue]])
@@ -66,6 +76,10 @@ class FairShares:
     def room_by_queue(self) -> FloatArray:
         """[Q] `room_cpu_cores` of every queue."""
         return np.array([self.room_cpu_cores(queue) for queue in range(len(self.tree.names))])
+
+    def most_cpu_cores(self) -> FloatArray:
+        """[Q] cores a queue could hold if nobody used any: the least maximum on its path."""
+        return np.array([min(self._max[above] for above in path) for path in self.tree.paths])
 
     def _room(self, queue: int) -> float:
         return self._max[queue] - self.used_cpu_cores[queue] + CORES_TOLERANCE

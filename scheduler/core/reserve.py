@@ -6,6 +6,9 @@ Feitelson, TPDS 2001) ends that: running tasks have predicted ends, so there is 
 which the gang fits. It is booked there, and another gang may start now only if it is predicted to
 end before that time, or fits beside the booked tasks.
 
+The quota of the gang's queue is booked like the nodes: the small gangs of its own queue would take
+it in the same way (`quota_ahead.py`).
+
 One gang holds the reservation at a time, and keeps it from round to round until it starts, so that
 two big gangs cannot take turns in losing it. It goes to an overdue gang that does not fit now and
 would fit if running batch tasks ended: of the queue whose turn it is, the first in line. A gang of
@@ -18,10 +21,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from scheduler.core.contenders import least_cores
 from scheduler.core.endings import Endings
-from scheduler.core.fit import Room, Task, TaskClasses, gangs_that_fit
+from scheduler.core.fit import Room, Task, TaskClasses, gangs_that_fit, whole
 from scheduler.core.gang import nodes_for_gang
 from scheduler.core.queue_order import FairShares, in_line
+from scheduler.core.quota_ahead import QuotaAhead
 from scheduler.core.score import Scoring
 from scheduler.core.snapshot import GangColumns
 from slacktide.messages import BoolArray, IntArray
@@ -46,22 +51,27 @@ def holder(
     level: IntArray,
     shares: FairShares,
     kept_by: int | None,
+    quota: QuotaAhead | None = None,
 ) -> int | None:
-    """Which gang gets the reservation; None for none.
+    """Which gang gets the reservation, by its lead; None for none.
 
     Args:
         gangs: all of them.
-        overdue: those that do not fit now and have waited long enough.
+        overdue: rows of those that cannot start now and have waited long enough.
         emptied: the room if all running batch tasks ended; who does not fit that waits for online.
         level: [G] index of each gang's horizon.
         shares: says whose turn it is.
         kept_by: who held it last round.
+        quota: of queues over time; None where only nodes are booked.
     """
-    if kept_by is not None and kept_by in overdue:
-        still = gangs_that_fit(emptied, gangs, np.array([kept_by]), level=level)
-        if len(still):
-            return kept_by
-    possible = gangs_that_fit(emptied, gangs, overdue, level=level)
+    possible = whole(gangs, gangs_that_fit(emptied, gangs, overdue, level=level))
+    possible = possible[gangs.leads[possible] == possible]
+    if quota is not None:
+        cores, queue_of = least_cores(gangs), gangs.queue
+        fits = [quota.fits(int(queue_of[g]), float(cores[g])) for g in possible.tolist()]
+        possible = possible[np.array(fits, np.bool_)]
+    if kept_by is not None and kept_by in possible:
+        return kept_by
     if not len(possible):
         return None
     queue_of = gangs.queue[possible]
@@ -70,15 +80,35 @@ def holder(
 
 
 def reserve(
-    gangs: GangColumns, gang: int, task: Task, *, endings: Endings, scoring: Scoring
+    gangs: GangColumns,
+    row: int,
+    task: Task,
+    *,
+    endings: Endings,
+    scoring: Scoring,
+    quota: QuotaAhead | None = None,
 ) -> tuple[Reservation, Room]:
-    """Book the earliest predicted time at which the gang fits.
+    """Book the earliest predicted time at which the gang fits, by its heaviest role.
+
+    Args:
+        gangs: all of them.
+        row: the heaviest role of the gang.
+        task: one of its tasks.
+        endings: when nodes get free.
+        scoring: which nodes.
+        quota: when quota gets free; None where only nodes are booked.
 
     Returns:
         The reservation, and the room at that time beside it.
     """
-    kind, least = TaskClasses.one(task), int(gangs.min_available[gang])
-    start_s = endings.first_fit_s(kind, tasks=least)
+    kind, least = TaskClasses.one(task), int(gangs.min_available[row])
+    lead = int(gangs.leads[row])
+    queue, cores = int(gangs.queue[lead]), float(least_cores(gangs)[lead])
+    start_s = endings.first_fit_s(
+        kind,
+        tasks=least,
+        allowed=lambda by_s: quota is None or quota.fits(queue, cores, by_s=by_s),
+    )
     room = endings.room(by_s=start_s)
     nodes, count = nodes_for_gang(
         room.tasks_per_node(kind)[0],
@@ -87,7 +117,7 @@ def reserve(
         min_available=least,
     )
     room.take(nodes, count, task)
-    return Reservation(gang, gangs.ids[gang], start_s, nodes, count), room
+    return Reservation(lead, gangs.ids[lead], start_s, nodes, count), room
 
 
 def outlasting(gangs: GangColumns, reservation: Reservation, *, now_s: int) -> BoolArray:

@@ -20,7 +20,9 @@ import numpy as np
 from scheduler.core.gang import cheapest, nodes_for_gang
 from slacktide.messages import BoolArray, FloatArray, IntArray
 
-SHORT: Final = 1024  # nodes kept of one look; a look at 100,000 costs as much as thirty at these
+SHORT: Final = (
+    4096  # nodes kept of one look: more are looked at less often, and cost more each time
+)
 
 Cost = Callable[[IntArray], FloatArray]
 Fitting = Callable[[IntArray | None], IntArray]  # of the nodes given, or of all
@@ -29,9 +31,11 @@ Open = Callable[[IntArray], BoolArray]  # of the nodes given
 
 @dataclass(slots=True)
 class _Short:
-    """One class's."""
+    """One class's: all nodes that fit a task and come no later than the bound, K of them."""
 
-    nodes: IntArray  # ascending
+    nodes: IntArray  # [K] ascending
+    fits: IntArray  # [K]
+    costs: FloatArray  # [K]
     bound: tuple[float, int]  # cost and index up to which nobody is missing
     seen: int  # of the nodes touched, how many are taken into account
 
@@ -44,6 +48,7 @@ class Shortlists:
         # to sort what was touched costs some eight times a look at as many nodes
         self._too_many = max(2 * SHORT, nodes // 8)
         self._of: dict[int, _Short] = {}
+        self._is_touched = np.zeros(nodes, np.bool_)
         self._touched = np.zeros(SHORT, np.int64)
         self._size = 0
 
@@ -73,38 +78,46 @@ class Shortlists:
         """
         short = self._of.get(kind)
         if short is not None and self._size - short.seen <= self._too_many:
-            nodes, fits, costs = self._among(short, fitting, cost)
-            fits = fits * is_open(nodes)
+            self._refresh(short, fitting, cost)
+            fits = short.fits * is_open(short.nodes)
             if fits.sum() >= tasks:
-                return _chosen(nodes, fits, costs, tasks=tasks, min_available=min_available)
+                return _chosen(
+                    short.nodes, fits, short.costs, tasks=tasks, min_available=min_available
+                )
         everywhere = fitting(None)
         able = np.flatnonzero(everywhere)
-        costs = cost(able)
-        self._of[kind] = self._shortest(able, costs, keep=max(SHORT, 4 * tasks))
-        fits = everywhere[able] * is_open(able)
+        every, costs = everywhere[able], cost(able)
+        self._of[kind] = self._shortest(able, every, costs, keep=max(SHORT, 4 * tasks))
+        fits = every * is_open(able)
         return _chosen(able, fits, costs, tasks=tasks, min_available=min_available)
 
-    def _shortest(self, able: IntArray, costs: FloatArray, *, keep: int) -> _Short:
+    def _shortest(self, able: IntArray, fits: IntArray, costs: FloatArray, *, keep: int) -> _Short:
         if len(able) <= keep:
-            return _Short(able, (np.inf, 0), self._size)
+            return _Short(able, fits, costs, (np.inf, 0), self._size)
         inside = cheapest(costs, keep)
         limit = float(costs[inside].max())
         last = int(able[inside[costs[inside] == limit][-1]])
-        return _Short(able[inside], (limit, last), self._size)
+        return _Short(able[inside], fits[inside], costs[inside], (limit, last), self._size)
 
-    def _among(
-        self, short: _Short, fitting: Fitting, cost: Cost
-    ) -> tuple[IntArray, IntArray, FloatArray]:
-        """The nodes of a list with what has changed since, what fits and what it costs."""
-        nodes = np.union1d(short.nodes, self._touched[short.seen : self._size])
-        fits = fitting(nodes)
-        able = fits > 0
-        nodes, fits = nodes[able], fits[able]
+    def _refresh(self, short: _Short, fitting: Fitting, cost: Cost) -> None:
+        """Look again at the nodes touched since; the others are as they were."""
+        touched = np.unique(self._touched[short.seen : self._size])
+        short.seen = self._size
+        if not len(touched):
+            return
+        self._is_touched[touched] = True
+        kept = ~self._is_touched[short.nodes]
+        self._is_touched[touched] = False
+        fits = fitting(touched)
+        nodes, fits = touched[fits > 0], fits[fits > 0]
         costs = cost(nodes)
         bound_cost, bound_node = short.bound
         inside = (costs < bound_cost) | ((costs == bound_cost) & (nodes <= bound_node))
-        short.nodes, short.seen = nodes[inside], self._size
-        return short.nodes, fits[inside], costs[inside]
+        together = np.concatenate([short.nodes[kept], nodes[inside]])
+        order = np.argsort(together, kind="stable")
+        short.nodes = together[order]
+        short.fits = np.concatenate([short.fits[kept], fits[inside]])[order]
+        short.costs = np.concatenate([short.costs[kept], costs[inside]])[order]
 
 
 def _chosen(

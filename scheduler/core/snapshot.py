@@ -51,9 +51,12 @@ class RunningColumns:
     cpu_cores: FloatArray  # [R] held by the whole bundle
     memory_bytes: FloatArray  # [R]
     end_s: IntArray  # [R] predicted
+    queue: IntArray | None = None  # [R] index of a leaf; None where nobody knows
 
     def __post_init__(self) -> None:
         _shape("running", self.cpu_cores, self.memory_bytes, self.end_s, shape=self.node.shape)
+        if self.queue is not None:
+            _shape("running", self.queue, shape=self.node.shape)
 
     @staticmethod
     def none() -> RunningColumns:
@@ -128,6 +131,8 @@ class Snapshot:
         queues = len(self.queues.names)
         _shape("used", self.used.cpu_cores, self.used.memory_bytes, shape=(queues,))
         _indexes("running: node", self.running.node, below=len(self.nodes.names))
+        if self.running.queue is not None:
+            _indexes("running: queue", self.running.queue, below=queues)
         _indexes("gangs: queue", self.gangs.queue, below=queues)
         constraints = self.nodes.constraints
         if constraints is not None and self.gangs.kind is not None:

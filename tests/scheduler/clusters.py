@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -28,7 +29,7 @@ def whole(values: list[int]) -> IntArray:
     return np.array(values, dtype=np.int64)
 
 
-def real(values: list[float]) -> FloatArray:
+def real(values: Sequence[float]) -> FloatArray:
     return np.array(values, dtype=np.float64)
 
 
@@ -100,12 +101,15 @@ def gang_columns(gangs: list[Gang], queues: QueueTree) -> GangColumns:
     )
 
 
-def running_columns(bundles: list[Bundle]) -> RunningColumns:
+def running_columns(bundles: list[Bundle], queues: QueueTree | None = None) -> RunningColumns:
+    names = () if queues is None else queues.names
+    of = whole([names.index(bundle.gang.queue) for bundle in bundles]) if names else None
     return RunningColumns(
         node=whole([bundle.node for bundle in bundles]),
         cpu_cores=real([bundle.count * bundle.gang.cores for bundle in bundles]),
         memory_bytes=real([bundle.count * bundle.gang.gib * GIB for bundle in bundles]),
         end_s=whole([bundle.end_s for bundle in bundles]),
+        queue=of,
     )
 
 
@@ -130,7 +134,8 @@ class World:
 
     def snapshot(self) -> Snapshot:
         cores, memory = self.reclaimable()
-        running, queues = running_columns(self.running), tree(self.queues)
+        queues = tree(self.queues)
+        running = running_columns(self.running, queues)
         held_cpu, held_memory = held_through(
             running,
             horizons_s=whole(list(self.horizons_s)),

@@ -125,6 +125,7 @@ def test_a_pending_gang_has_room_only_if_its_queue_or_a_reservation_stops_it(wor
         )
         stopped = outcome.blocked(gang) in {
             Blocked.QUEUE_AT_MAX,
+            Blocked.HOLDS_RESERVATION,  # its queue's maximum is in the way, not room
             Blocked.BEHIND_RESERVATION,
             Blocked.LARGER_THAN_CLUSTER,
         }

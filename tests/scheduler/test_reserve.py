@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scheduler.core.endings import Endings
 from scheduler.core.explain import Blocked
 from scheduler.core.fit import Task, TaskClasses
-from scheduler.core.plan import PlanSettings
+from scheduler.core.plan import PlanSettings, plan
 from tests.scheduler.clusters import GIB, HOUR_S, Bundle, Gang, Node, Queue, World
 
 NEVER = PlanSettings(reserve_after_s=10**9)
@@ -144,6 +144,44 @@ def test_a_reservation_ends_starvation_by_small_gangs() -> None:
     started_s = start_of_the_big_one(PlanSettings(reserve_after_s=HOUR_S))
     assert started_s is not None
     assert started_s <= 2400 + HOUR_S + 2 * HOUR_S  # submitted, overdue, one generation drained
+
+
+def start_of_the_one_that_needs_all_quota(settings: PlanSettings) -> int | None:
+    """Small gangs of its own queue without end; nodes are plenty, the queue has 8 cores."""
+    world = World([Node("n", (64.0,))], [Queue("q", maximum=8)])
+    world.settings = settings
+    for step in range(80):
+        for n in range(6):
+            world.submit(Gang(f"s{step}.{n}", cores=1, for_s=HOUR_S + 600 * ((step + n) % 5)))
+        if step == 4:
+            world.submit(Gang("big", tasks=8, cores=1))
+        world.plan()
+        if "big" in world.tasks_running():
+            return world.now_s
+        world.pass_time(world.now_s + 600)
+    return None
+
+
+def test_a_reservation_books_quota_too() -> None:
+    assert start_of_the_one_that_needs_all_quota(NEVER) is None
+    started_s = start_of_the_one_that_needs_all_quota(PlanSettings(reserve_after_s=HOUR_S))
+    assert started_s is not None
+    # submitted, overdue, its elders of the same queue first, one generation drained
+    assert started_s <= 2400 + HOUR_S + HOUR_S + 2 * HOUR_S
+
+
+def test_quota_is_not_booked_where_nobody_knows_whose_the_running_tasks_are() -> None:
+    world = World([Node("n", (64.0,))], [Queue("q", maximum=8)], now_s=9000)
+    world.running = [Bundle(Gang("r", cores=4), 0, 1, 12000)]
+    world.pending = [Gang("big", tasks=8, cores=1), Gang("small", for_s=90 * HOUR_S)]
+    snapshot = world.snapshot()
+    blind = replace(snapshot, running=replace(snapshot.running, queue=None))
+    assert plan(blind, now_s=9000).reservation is None
+    booked = plan(snapshot, now_s=9000)
+    assert booked.reservation is not None
+    assert booked.reservation.start_s == 12000
+    assert booked.blocked(1) is Blocked.BEHIND_RESERVATION
+    assert "would delay big" in booked.reason(1)
 
 
 @given(
