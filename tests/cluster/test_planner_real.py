@@ -192,7 +192,7 @@ def test_a_node_that_goes_while_a_gang_binds_leaves_no_gang_in_part(running: Run
 def test_a_gang_that_stays_in_part_is_taken_back_and_starts_whole(running: Running) -> None:
     running.plane.stop("offline-scheduler")
     try:
-        running.keep(**{"window-s": "2"})
+        running.keep(**{"window-s": "5"})
         with audited(running.plane, "part") as auditor:
             running.submit(auditor, gang("part", 10))
             auditor.wait(lambda seen: len(seen["part"].released) == 10, "all are let go")

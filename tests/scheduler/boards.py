@@ -37,6 +37,7 @@ def batch_pod(
     phase: str = "Pending",
     leaving: bool = False,
     annotations: dict[str, str] | None = None,
+    labels: dict[str, str] | None = None,
     **spec: Any,
 ) -> Pod:
     """One task; with a decision or a node it has no gate any more."""
@@ -52,6 +53,7 @@ def batch_pod(
         "uid": f"uid-{name}",
         "creationTimestamp": stamp,
         "annotations": notes,
+        "labels": labels or {},
     }
     if leaving:
         meta["deletionTimestamp"] = stamp

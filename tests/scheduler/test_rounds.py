@@ -9,9 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scheduler.app.rounds import Outcome
+from scheduler.core.explain import Blocked
 from scheduler.core.member import Decision, Stage
 from slacktide.contract import LABEL_QUEUE
-from slacktide.kube.objects import Pod
+from slacktide.kube.objects import Meta, Pod
+from slacktide.kube.queues import Amounts, Queue, QueueSpec
 from tests.scheduler.boards import NOW_S, Planner, batch_pod, selling_node
 
 NODES = [selling_node(f"n{k}") for k in range(4)]  # 16 cores
@@ -84,16 +86,24 @@ def test_a_place_on_a_node_that_closed_while_it_was_planned_is_not_taken() -> No
 
 
 def test_queue_use_goes_by_the_gangs_queue() -> None:
-    pod = batch_pod("p", node="n0")
-    labelled = Pod(
-        metadata=type(pod.metadata)(
-            name="p", uid="uid-p", namespace="team", labels={LABEL_QUEUE: "night"}
-        ),
-        spec=pod.spec,
-        status=pod.status,
-    )
-    planner = Planner(NODES, [labelled])
+    planner = Planner(NODES, [batch_pod("p", node="n0", labels={LABEL_QUEUE: "night"})])
     assert planner.board.used == {"night": [1_000, 0]}
+
+
+def test_a_gang_waits_until_its_queue_is_there() -> None:
+    planner = Planner(NODES, [batch_pod("p", labels={LABEL_QUEUE: "night"})])
+    assert [one.reason for one in once(planner).unready] == ["there is no queue night"]
+    planner.rounds.queues_changed([Queue(Meta(name="night"))])
+    assert len(decisions(once(planner))) == 1
+
+
+def test_a_queue_at_its_maximum_keeps_its_gangs_waiting() -> None:
+    pods = [batch_pod(f"p-{k}", labels={LABEL_QUEUE: "night"}) for k in range(3)]
+    planner = Planner(NODES, pods)
+    planner.rounds.queues_changed([Queue(Meta(name="night"), QueueSpec(max=Amounts(cpu="2")))])
+    outcome = once(planner)
+    assert len(decisions(outcome)) == 2
+    assert [one.blocked for one in outcome.waits] == [Blocked.QUEUE_AT_MAX]
 
 
 def written(pod: Pod, decision: Decision, *, bound: bool) -> Pod:
