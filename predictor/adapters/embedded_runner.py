@@ -13,6 +13,7 @@ from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Final
 
 import pyarrow as pa
 
@@ -20,22 +21,33 @@ from predictor.adapters.parquet_store import ParquetStore
 from predictor.core.fit import COLUMNS, Fitted, Question, fit, fleet
 from slacktide.errors import BadInput
 
+SMALL_BYTES: Final = 8 << 20  # some two million samples
 Shown = Callable[[Iterable[Fitted]], Iterable[Fitted]]  # passes them on, and shows how far it is
 
 
 def embedded(
     root: Path, asked: Question, *, processes: int | None = None, shown: Shown = iter
 ) -> Fitted:
-    """The whole fleet's tables. `processes` is the number of cores unless given.
+    """The whole fleet's tables. `processes` is the number of cores, or 1 for a small history.
 
     Raises:
         BadInput: the store is torn, or a process ended in the middle.
     """
-    workers = min(processes or len(os.sched_getaffinity(0)), asked.shards)
+    workers = min(processes or _processes(root, asked), asked.shards)
     todo = partial(_shard, root, asked)
     if workers == 1:
         return fleet(list(shown(map(todo, range(asked.shards)))))
     return fleet(list(shown(_spread(todo, asked.shards, workers))))
+
+
+def _processes(root: Path, asked: Question) -> int:
+    """The cores, where there is more to read than it takes to start Python on each."""
+    folder, size = ParquetStore(root).folder(asked.cluster), 0
+    for file in folder.glob("day=*/shard=*/*.parquet"):
+        size += file.stat().st_size
+        if size > SMALL_BYTES:
+            return len(os.sched_getaffinity(0))
+    return 1
 
 
 def _spread(todo: Callable[[int], Fitted], shards: int, workers: int) -> Iterator[Fitted]:
