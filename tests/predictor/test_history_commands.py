@@ -76,7 +76,10 @@ def test_forecast_says_what_each_node_has_to_spare(
         (("recommend", "--history", "H", "--engine", "yarn"), "--engine yarn: give local"),
         (("recommend", "--history", "H", "--cluster", "west"), "no cluster west; there are here &"),
         (("forecast", "--history", "H", "--at", "99999999999"), "the history of here & there ends"),
-        (("forecast", "--history", "H", "--state", "s.npz"), "--state goes with a trace"),
+        (
+            ("forecast", "--history", "H", "--state", "s", "--engine", "local[1]"),
+            "--state goes with --engine local",
+        ),
         (("recommend", "--history", "empty"), "empty: no history; slacktide collect URL --into"),
     ],
 )
