@@ -26,8 +26,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bench.figures import say
-from bench.generated_store import (
+from bench._generated_store import (
     CLUSTER,
     DAY_S,
     FIRST_DAY,
@@ -36,6 +35,7 @@ from bench.generated_store import (
     day_of_shard,
     write_store,
 )
+from bench.figures import say
 from predictor.adapters.embedded_runner import embedded
 from predictor.adapters.parquet_store import ParquetStore
 from predictor.adapters.repair import Repair

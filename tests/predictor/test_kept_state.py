@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from predictor.adapters.embedded_runner import embedded
-from predictor.core.fit import Question
+from predictor.core.fit import Fitted, Question
 from predictor.core.stored_trace import origin_of
 from slacktide.errors import BadInput
 from tests.predictor.stored_fleet import DAY_S, stored_fleet
@@ -26,8 +26,17 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> Question:
     return stored_fleet(tmp_path_factory.mktemp("same"), days=6, pods=12)
 
 
+@pytest.fixture(scope="module")
+def anew(store: Path, asked: Question) -> Fitted:
+    return embedded(store, asked, processes=1)
+
+
 def test_going_on_from_yesterday_says_what_learning_it_all_again_says(
-    store: Path, asked: Question, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    store: Path,
+    asked: Question,
+    anew: Fitted,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     yesterday = replace(asked, now_s=asked.now_s - DAY_S)
     assert origin_of(yesterday.from_s) != origin_of(asked.from_s)  # over the end of a week
@@ -36,17 +45,16 @@ def test_going_on_from_yesterday_says_what_learning_it_all_again_says(
     assert sorted(file.name for file in state.iterdir()) == [f"shard-{k}.npz" for k in range(3)]
     went_on = embedded(store, asked, processes=1, state=state)
     assert "learning" not in capfd.readouterr().err
-    anew = embedded(store, asked, processes=1)
     assert went_on.forecasts.equals(anew.forecasts)
     assert went_on.use.equals(anew.use)
 
 
 def test_a_state_is_used_once_more_at_the_same_time(
-    store: Path, asked: Question, tmp_path: Path
+    store: Path, asked: Question, anew: Fitted, tmp_path: Path
 ) -> None:
-    first = embedded(store, asked, processes=1, state=tmp_path)
-    again = embedded(store, asked, processes=1, state=tmp_path)
-    assert again.forecasts.equals(first.forecasts)
+    for _ in range(2):
+        found = embedded(store, asked, processes=1, state=tmp_path)
+        assert found.forecasts.equals(anew.forecasts)
 
 
 def test_a_state_of_a_later_time_is_refused(store: Path, asked: Question, tmp_path: Path) -> None:
@@ -59,6 +67,7 @@ def test_a_state_of_a_later_time_is_refused(store: Path, asked: Question, tmp_pa
 def test_a_broken_state_is_said_and_learned_anew(
     store: Path,
     asked: Question,
+    anew: Fitted,
     tmp_path: Path,
     content: bytes,
     capfd: pytest.CaptureFixture[str],
@@ -66,4 +75,4 @@ def test_a_broken_state_is_said_and_learned_anew(
     (tmp_path / "shard-1.npz").write_bytes(content)
     found = embedded(store, replace(asked, sizing=None), processes=1, state=tmp_path)
     assert "shard-1.npz" in capfd.readouterr().err
-    assert found.forecasts.equals(embedded(store, asked, processes=1).forecasts)
+    assert found.forecasts.equals(anew.forecasts)
