@@ -64,7 +64,7 @@ def test_a_state_of_a_later_time_is_refused(store: Path, asked: Question, tmp_pa
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 and no more", b"\x00" * 1_000])
-def test_a_broken_state_is_said_and_learned_anew(
+def test_a_broken_state_is_said_and_learned_anew(  # noqa: PLR0917  fixtures come by name
     store: Path,
     asked: Question,
     anew: Fitted,
