@@ -31,10 +31,12 @@ from predictor.core.forecast import (
 from predictor.core.history import History, history_of, node_sums
 from predictor.core.hours import KEPT_HOURS
 from predictor.core.learning import Kept, Learned, Resource, step
+from predictor.core.recommend import MIB, SizingSettings, recommendations
 from predictor.core.supply import SupplySettings, offered
 from predictor.core.trees import predict_trees
+from predictor.core.use import containers_of
 from simulator.core.generate import builtin_sample
-from slacktide.messages import FloatArray, NodeForecasts
+from slacktide.messages import FloatArray, NodeForecasts, Recommendation
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 PAGE = DOCS / "how-a-number-is-made.md"
@@ -98,6 +100,8 @@ class Example:
     kept_so_far: Coverage
     past: FloatArray  # [K] hourly peaks of the node's warm pods
     came: FloatArray  # [24] hourly peaks of all pods that ran when it was made
+    advice: Recommendation  # the workload of one container and pod that hands back most cores
+    use: int  # its series
 
 
 def there(value: Known | None) -> Known:
@@ -123,6 +127,14 @@ def worked_example() -> Example:
     )
     learned, kept = step(before.cpu, of_cpu, known, now_s=NOW_S, pace=SETTINGS.pace)
     node = int(kept.cold.node[kept.cold.rung == Rung.SIBLINGS][0])
+    containers = containers_of(trace)
+    advice = max(
+        (r for r in recommendations(known, containers, NOW_S) if r.replicas == 1),
+        key=lambda r: (r.cpu_request_cores or 0.0) - (r.recommended_cpu_request_cores or np.inf),
+    )
+    mine = known.resident(NOW_S) & np.array(
+        [name == advice.workload for name in containers.workload]
+    )
     return Example(
         history=whole,
         state=state,
@@ -134,6 +146,8 @@ def worked_example() -> Example:
         kept_so_far=coverage(before, SETTINGS),
         past=there(learned.sums).peak[node],
         came=hourly(whole, whole.resident(NOW_S) & (whole.node == node), NOW_S),
+        advice=advice,
+        use=int(np.flatnonzero(known.resident(NOW_S) & of_it)[0]),
     )
 
 
@@ -156,6 +170,9 @@ def blocks(example: Example) -> Blocks:
         "kept": kept_block,
         "supply": supply_block,
         "came": came_block,
+        "advice": advice_block,
+        "cpu": cpu_block,
+        "memory": memory_block,
     }
     return {name: part(example) for name, part in parts.items()}
 
@@ -282,6 +299,61 @@ def came_block(of: Example) -> str:
                 f"forecasts of the fleet so far: {so_far.windows[0]}, broken"
                 f" {100 * so_far.broken_share[0]:.2f} %, promised {100 * so_far.risk:g} %, of the"
                 f" worst node {100 * so_far.worst_node_share[0]:.2f} %"
+            ),
+        ]
+    )
+
+
+def advice_block(of: Example) -> str:
+    """What the command prints for the workload."""
+    command = f"$ slacktide recommend sample --at {NOW_S} -o json"
+    of_whom = f"{of.advice.namespace}/{of.advice.workload}, container {of.advice.container}"
+    said = textwrap.fill(f"{of_whom}: {of.advice.reason}", 96, break_on_hyphens=False)
+    return f"{command}\n{said}"
+
+
+def window(of: Example, samples: np.ndarray, days: int) -> FloatArray:
+    """[n] the known samples of the workload in the last days, sorted."""
+    last = of.history.column(NOW_S) + 1
+    found = samples[of.use, last - days * DAY_S // of.history.interval_s : last]
+    return np.sort(found[np.isfinite(found)]).astype(np.float64)
+
+
+def cpu_block(of: Example) -> str:
+    """The two percentiles and the larger of them."""
+    sizing, told, reached = SizingSettings(), [], []
+    for share, days in ((sizing.cpu_percentile, 14), (sizing.last_day_percentile, 1)):
+        ranked = window(of, of.history.cpu_cores, days)
+        rank = math.ceil(share * len(ranked))
+        reached.append(f"{ranked[rank - 1]:.5f}")
+        told += [
+            line(f"rank within {days} d", f"ceil({share:g} * {len(ranked)})", rank, digits=0),
+            f"sample number {rank} of the {len(ranked)} sorted: {reached[-1]} cores",
+        ]
+    request = there(of.advice.recommended_cpu_request_cores)
+    formula = f"max(ceil(1000 * max({', '.join(reached)})) / 1000, {sizing.least_cpu_cores:g})"
+    return "\n".join([*told, line("CPU request", formula, request, digits=3, unit="cores")])
+
+
+def memory_block(of: Example) -> str:
+    """The peak that counts, the room above it, and the step that all share."""
+    sizing, declared = SizingSettings(), there(of.advice.memory_request_bytes) / MIB
+    memory = window(of, there(of.history.memory_bytes), 14)
+    numbers = r"(\d+) and the smaller of the fleet's step (\d+).*? room (\d+)"
+    found = there(re.search(numbers, of.advice.reason))
+    peak, step_mib, room = (float(number) for number in found.groups())
+    bounds = f"max({declared:.0f} - {peak:.0f}, {sizing.memory_budget:g} * {peak:.0f})"
+    asked = f"{peak:.0f} + min({room:.0f}, {step_mib:.0f})"
+    request = there(of.advice.recommended_memory_request_bytes) / MIB
+    return "\n".join(
+        [
+            (
+                f"highest of {len(memory)} samples: {memory[-1] / MIB:.0f} MiB;"
+                f" the peak that counts: {peak:.0f} MiB"
+            ),
+            line("room", f"min({bounds}, {sizing.memory_room:g} * {peak:.0f})", room, digits=0),
+            line(
+                "memory request", f"{peak:.0f} + min({room:.0f}, {step_mib:.0f})", request, digits=0
             ),
         ]
     )

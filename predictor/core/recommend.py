@@ -172,8 +172,8 @@ def _memory_sizes(row: Use, step_bytes: float, settings: SizingSettings) -> Size
 
 
 def _ceil(value: float, step: float) -> float:
-    """Up to a whole step; the tiny allowance keeps 0.3 / 0.001 from becoming 301."""
-    return float(np.ceil(value / step - 1e-6) * step)
+    """Up to a whole step; the tiny allowance keeps 0.3 / 0.001, and 32-bit 0.245, from one more."""
+    return float(np.ceil(value / step * (1 - 1e-7) - 1e-6) * step)
 
 
 def _reason(

@@ -65,6 +65,7 @@ def test_the_printed_inputs_give_the_printed_number(
 def test_the_page_shows_every_step() -> None:
     names = {name for _, name, *_ in FORMULAS}
     assert {"reference", "base", "margin", "counts", "kept", "reclaimable"} <= names
+    assert {"CPU request", "memory request", "room"} <= names
     assert all(BLOCKS.values()), "no block is empty"
 
 
