@@ -132,9 +132,7 @@ def worked_example() -> Example:
         (r for r in recommendations(known, containers, NOW_S) if r.replicas == 1),
         key=lambda r: (r.cpu_request_cores or 0.0) - (r.recommended_cpu_request_cores or np.inf),
     )
-    mine = known.resident(NOW_S) & np.array(
-        [name == advice.workload for name in containers.workload]
-    )
+    of_it = np.array([name == advice.workload for name in containers.workload])
     return Example(
         history=whole,
         state=state,
@@ -351,10 +349,14 @@ def memory_block(of: Example) -> str:
                 f"highest of {len(memory)} samples: {memory[-1] / MIB:.0f} MiB;"
                 f" the peak that counts: {peak:.0f} MiB"
             ),
-            line("room", f"min({bounds}, {sizing.memory_room:g} * {peak:.0f})", room, digits=0),
             line(
-                "memory request", f"{peak:.0f} + min({room:.0f}, {step_mib:.0f})", request, digits=0
+                "room",
+                f"min({bounds}, {sizing.memory_room:g} * {peak:.0f})",
+                room,
+                digits=0,
+                unit="MiB",
             ),
+            line("memory request", asked, request, digits=0, unit="MiB"),
         ]
     )
 
