@@ -36,9 +36,15 @@ CONF: Final[dict[str, bool | float | int | str | None]] = {
     "spark.app.name": "slacktide",
     "spark.ui.enabled": "false",
     "spark.sql.session.timeZone": "UTC",
+    "spark.sql.parquet.enableVectorizedReader": "false",  # knows no BYTE_STREAM_SPLIT
     "spark.sql.execution.arrow.maxRecordsPerBatch": "100000",
 }
 Kernel = Callable[[tuple[pa.Scalar, ...], pa.Table], pa.Table]
+
+ALONE: Final[dict[str, bool | float | int | str | None]] = {  # nobody else is to connect
+    "spark.driver.host": "127.0.0.1",
+    "spark.driver.bindAddress": "127.0.0.1",
+}
 
 
 def on_spark(root: Path, asked: Question, engine: str) -> Fitted:
@@ -52,7 +58,7 @@ def on_spark(root: Path, asked: Question, engine: str) -> Fitted:
     files = _files(store, asked)
     if not files:
         return fleet([])
-    session = _session(engine)
+    session = _session(engine, asked.shards)
     try:
         samples = _samples(session, store, asked, files)
         kernel = _kernel(store, asked)
@@ -169,18 +175,19 @@ def _check_parts(engine: str) -> None:
         raise BadInput(f"--engine {engine} needs Java 17: install it, or set JAVA_HOME")
 
 
-def _session(engine: str) -> SparkSession:
+def _session(engine: str, shards: int) -> SparkSession:
     from pyspark.errors import PySparkException  # noqa: PLC0415  pyspark is an extra
     from pyspark.sql import SparkSession  # noqa: PLC0415
 
-    builder = SparkSession.builder.config(map=CONF)
+    builder = SparkSession.builder.config(map=CONF | {"spark.sql.shuffle.partitions": shards})
     if engine.startswith("local["):
-        builder = builder.config("spark.pyspark.python", sys.executable)
+        builder = builder.config(map=ALONE)
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # workers elsewhere have their own
     remote = engine.startswith("sc://")
     builder = builder.remote(engine) if remote else builder.master(engine)
     try:
         return builder.getOrCreate()
-    except (PySparkException, OSError, ImportError) as why:
+    except (PySparkException, OSError, ImportError, ValueError) as why:
         raise BadInput(f"--engine {engine}: Spark did not start: {_line(why)}") from why
 
 

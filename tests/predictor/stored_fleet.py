@@ -20,7 +20,7 @@ CLUSTER = "here & there"
 NODES_NAMED = tuple(f"node-{k}" for k in range(6))
 
 
-def stored_fleet(root: Path, *, days: int = 6, pods: int = 24, seed: int = 0) -> Question:
+def stored_fleet(root: Path, *, days: int = 4, pods: int = 18, seed: int = 0) -> Question:
     """Writes the store; returns the question of everything at its newest sample."""
     store = ParquetStore(root, interval_s=INTERVAL_S, shards=3)
     names = [f"shop/web-{k}" for k in range(pods)]
