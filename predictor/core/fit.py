@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 
 from predictor.core.forecast import DAY_S, ForecastSettings, walk
 from predictor.core.newest import shards_of
+from predictor.core.oom import counting_oom_kills
 from predictor.core.recommend import SizingSettings
 from predictor.core.stored_trace import StoredTrace, stored_trace
 from predictor.core.use import USE, merged, statistics
@@ -112,7 +113,7 @@ def _forecasts(
     stored: StoredTrace, nodes: pa.Table, now_s: int, settings: ForecastSettings
 ) -> pa.Table:
     """Of the nodes that are still there: one not seen for a day is gone."""
-    history, now = stored.history, now_s - stored.origin_s
+    history, now = counting_oom_kills(stored.history), now_s - stored.origin_s
     sampled = np.isfinite(history.cpu_cores).any(axis=0)
     since_s = int(sampled.argmax()) * history.interval_s
     (made,) = walk(history, [now], settings, since_s=since_s)

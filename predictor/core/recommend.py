@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from predictor.core.borrowed import with_hints
 from predictor.core.history import HOUR_S, History
 from predictor.core.use import DAY_HOURS, Containers, statistics
 from slacktide.messages import FloatArray, Recommendation
@@ -73,10 +74,10 @@ def recommendations(
 def recommended(
     use: pa.Table, now_s: int, settings: SizingSettings = SizingSettings()
 ) -> tuple[Recommendation, ...]:
-    """One recommendation for each row of a whole fleet's `USE`, in its order."""
-    rows: list[Use] = use.to_pylist()
+    """One recommendation for each row of a whole fleet's `USE` that has a replica, in its order."""
+    rows: list[Use] = [row for row in use.to_pylist() if row["replicas"]]
     step_bytes = _step(rows, settings)
-    return tuple(_recommend(row, step_bytes, now_s=now_s, settings=settings) for row in rows)
+    return with_hints([_recommend(row, step_bytes, now_s=now_s, settings=settings) for row in rows])
 
 
 def equal_step(rooms: FloatArray, replicas: FloatArray, budget: float) -> float:
