@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 DAY_S: Final = 86_400
-USED_CONTAINERS: Final = tuple(name for name in CONTAINERS.names if name not in {"labels", "image"})
+USED_CONTAINERS: Final = tuple(name for name in CONTAINERS.names if name != "labels")
 CONF: Final[dict[str, bool | float | int | str | None]] = {
     "spark.app.name": "slacktide",
     "spark.ui.enabled": "false",

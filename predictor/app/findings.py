@@ -10,6 +10,7 @@ import click
 
 from predictor.core.history import history_of
 from predictor.core.ranking import (
+    Declared,
     Finding,
     Key,
     bytes_per_core,
@@ -19,13 +20,14 @@ from predictor.core.ranking import (
     ranked,
 )
 from predictor.core.recommend import SizingSettings, recommendations
-from predictor.core.seen import unseen_pods
+from predictor.core.seen import seen, unseen_pods
 from predictor.core.steady import Standing, declared, standing, steady
 from predictor.core.use import containers_of
 from slacktide.errors import BadInput
 from slacktide.messages import Recommendation
 from slacktide.trace import Trace
 
+NOTHING_KNOWN = Declared(pods=(), clusters=(), cpu_limit_cores=None, memory_limit_bytes=None)
 SHOWN_NAMES = 8  # of those that are there, where none matches
 
 
@@ -55,6 +57,31 @@ def filters(namespaces: Sequence[str], kinds: Sequence[str], workload: str | Non
     return Filters(tuple(namespaces), tuple(kind.casefold() for kind in kinds), pattern)
 
 
+@dataclass(frozen=True, slots=True)
+class TraceSource:
+    """A trace and the times that are asked about, each once, ascending."""
+
+    trace: Trace
+    times: tuple[int, ...]
+
+    def findings(
+        self,
+        now_s: int,
+        wanted: Filters,
+        settings: SizingSettings,
+        before: Mapping[Key, Standing],
+    ) -> tuple[Finding, ...]:
+        """As `findings_at`; who was not seen is said on stderr."""
+        past = seen(self.trace, now_s)
+        say_unseen(past, now_s)
+        return findings_at(past, now_s, wanted, settings, before)
+
+
+def trace_source(trace: Trace, at_s: Sequence[int]) -> TraceSource:
+    """The trace at the wanted times. Raises `BadInput` where one lies after its end."""
+    return TraceSource(trace, times_of(trace, at_s))
+
+
 def times_of(trace: Trace, at_s: Sequence[int]) -> tuple[int, ...]:
     """The wanted times, each once, ascending; the end of the trace where none is given."""
     last_s = (trace.usage.cpu_cores.shape[1] - 1) * trace.interval_s
@@ -79,15 +106,33 @@ def findings_at(
         BadInput: nothing that runs then is wanted.
     """
     containers = containers_of(past)
-    there = recommendations(history_of(past), containers, now_s, settings)
+    return judged(
+        recommendations(history_of(past), containers, now_s, settings),
+        declared_by_container(past, containers, now_s),
+        bytes_per_core(past.nodes.cpu_cores, past.nodes.memory_bytes),
+        now_s=now_s,
+        wanted=wanted,
+        before=before,
+    )
+
+
+def judged(
+    there: Sequence[Recommendation],
+    beside: Mapping[Key, Declared],
+    weight: float,
+    *,
+    now_s: int,
+    wanted: Filters,
+    before: Mapping[Key, Standing],
+) -> tuple[Finding, ...]:
+    """Recommendations held against what is declared `beside` them, ranked; as `findings_at`."""
     kept = [
         steady(one, before.get(key_of(one), declared(one))) for one in there if wanted.want(one)
     ]
     if not kept:
         raise BadInput(_nothing(there, now_s))
-    beside = declared_by_container(past, containers, now_s)
-    weight = bytes_per_core(past.nodes.cpu_cores, past.nodes.memory_bytes)
-    return ranked([finding(one, beside[key_of(one)]) for one in kept], weight)
+    found = [finding(one, beside.get(key_of(one), NOTHING_KNOWN)) for one in kept]
+    return ranked(found, weight)
 
 
 def now_standing(

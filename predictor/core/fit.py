@@ -25,7 +25,14 @@ from predictor.core.use import USE, merged, statistics
 from slacktide.messages import FloatArray, NodeForecasts
 from slacktide.predictions import SCHEMA as FORECASTS
 
-COLUMNS: Final = ("ts_s", "pod", "container", "cpu_cores", "memory_bytes")  # read of `SAMPLES`
+COLUMNS: Final = (
+    "ts_s",
+    "pod",
+    "container",
+    "cpu_cores",
+    "memory_bytes",
+    "oom_kills",
+)  # read of `SAMPLES`
 
 
 @dataclass(frozen=True, slots=True)
