@@ -19,6 +19,7 @@ from typing import TypeVar
 import numpy as np
 
 from predictor.core.cold import Rung
+from predictor.core.conformal import DEBT_WEIGHT
 from predictor.core.forecast import (
     DAY_S,
     Coverage,
@@ -31,10 +32,13 @@ from predictor.core.forecast import (
 from predictor.core.history import History, history_of, node_sums
 from predictor.core.hours import KEPT_HOURS
 from predictor.core.learning import Kept, Learned, Resource, step
+from predictor.core.outlook import FEATURES
+from predictor.core.quantile_model import EVEN_WINDOWS, QUANTILE
 from predictor.core.recommend import MIB, SizingSettings, recommendations
 from predictor.core.supply import SupplySettings, offered
 from predictor.core.trees import predict_trees
 from predictor.core.use import containers_of
+from scripts.node_chart import chart
 from simulator.core.generate import builtin_sample
 from slacktide.messages import FloatArray, NodeForecasts, Recommendation
 
@@ -199,11 +203,15 @@ def learned_block(of: Example) -> str:
     """What the trees say of the reference, by the weight they have earned."""
     view, node, model = of.kept.outlook, of.node, there(of.learned.models[0])
     log_ratio = float(predict_trees(model.trees, view.features[[node], 0])[0])
-    windows = 100.0 * model.weight / (1 - model.weight)
+    windows = EVEN_WINDOWS * model.weight / (1 - model.weight)
     reference, base = view.reference[node], of.kept.base[node, 0]
     return "\n".join(
         [
-            line("weight", f"{windows:.1f} / ({windows:.1f} + 100)", model.weight),
+            (
+                f"the trees see {len(FEATURES)} features and say the {QUANTILE:g} quantile of"
+                f" log(peak / reference): {log_ratio:.4f}"
+            ),
+            line("weight", f"{windows:.1f} / ({windows:.1f} + {EVEN_WINDOWS:g})", model.weight),
             line("ratio", f"exp({model.weight:.4f} * {log_ratio:.4f})", base / reference),
             line("base", f"{reference:.4f} * {base / reference:.4f}", base, unit="cores"),
         ]
@@ -215,7 +223,7 @@ def margin_block(of: Example) -> str:
     node, share = of.node, there(of.learned.margins[0])
     scale, margin = of.kept.outlook.scale[node], of.kept.margin[node, 0]
     keeper = of.learned.keepers[0]
-    in_use = f"{keeper.risk:g} * exp(-0.2 * {keeper.debt:.4f})"
+    in_use = f"{keeper.risk:g} * exp(-{DEBT_WEIGHT:g} * {keeper.debt:.4f})"
     return "\n".join(
         [
             line("risk in use", in_use, keeper.risk_in_use, digits=5),
@@ -371,71 +379,6 @@ def figures(of: Example) -> dict[str, str]:
         "reference": float(of.kept.outlook.reference[node]),
     }
     return {"one-forecast.svg": chart(hours, of.past, of.came, levels)}
-
-
-WIDTH, HEIGHT, LEFT, TOP = 860.0, 320.0, 44.0, 14.0
-STYLE = {
-    "capacity": "stroke:#888;stroke-dasharray:2 3",
-    "kept": "stroke:#c0392b;stroke-width:2",
-    "reference": "stroke:#7f6fb0;stroke-dasharray:6 3",
-}
-
-
-def chart(hours: np.ndarray, past: FloatArray, came: FloatArray, levels: dict[str, float]) -> str:
-    """Hourly peaks over two weeks, what came the day after, and the levels of one forecast."""
-    top, first, last = 1.08 * max(levels.values()), float(hours[0]), 24.0
-
-    def x(hour: float) -> float:
-        return LEFT + (hour - first) / (last - first) * (WIDTH - LEFT - 90)
-
-    def y(cores: float) -> float:
-        return TOP + (1 - cores / top) * (HEIGHT - TOP - 40)
-
-    def path(at: np.ndarray, values: FloatArray) -> str:
-        pairs = zip(at.tolist(), values.tolist(), strict=True)
-        return " ".join(f"{x(hour):.1f},{y(value):.1f}" for hour, value in pairs)
-
-    parts = [
-        (
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH:g} {HEIGHT:g}" role="img"'
-            ' font-family="sans-serif" font-size="11">'
-        ),
-        "<title>Hourly peaks of one node, its forecast, and what came</title>",
-        f'<rect width="{WIDTH:g}" height="{HEIGHT:g}" fill="#fff"/>',
-        (
-            f'<rect x="{x(0):.1f}" y="{TOP:g}" width="{x(24) - x(0):.1f}"'
-            f' height="{y(0) - TOP:.1f}" fill="#f6efe2"/>'
-        ),
-    ]
-    for name, level in levels.items():
-        start = 0.0 if name == "kept" else -168.0 if name == "reference" else first
-        parts += [
-            (
-                f'<path d="M{x(start):.1f} {y(level):.1f}H{x(last):.1f}" fill="none"'
-                f' style="{STYLE[name]}"/>'
-            ),
-            f'<text x="{x(last) + 6:.1f}" y="{y(level) + 4:.1f}">{name} {level:.1f}</text>',
-        ]
-    parts += [
-        f'<polyline points="{path(hours, past)}" fill="none" stroke="#2471a3"/>',
-        (
-            f'<polyline points="{path(np.arange(24) + 1.0, came)}" fill="none" stroke="#1e8449"'
-            ' stroke-width="2"/>'
-        ),
-        f'<path d="M{LEFT:g} {TOP:g}V{y(0):.1f}H{x(last):.1f}" fill="none" stroke="#444"/>',
-    ]
-    for cores in range(0, int(top) + 1, 8):
-        parts.append(
-            f'<text x="{LEFT - 6:g}" y="{y(cores) + 4:.1f}" text-anchor="end">{cores}</text>'
-        )
-    for day in range(-14, 2, 2):
-        label = "now" if day == 0 else f"{day} d"
-        parts.append(
-            f'<text x="{x(24 * day):.1f}" y="{y(0) + 16:.1f}" text-anchor="middle">{label}</text>'
-        )
-    about = "blue: hourly peaks of its warm pods; green: what came; shaded: the 24 h forecast"
-    parts.append(f'<text x="{LEFT:g}" y="{HEIGHT - 6:g}" fill="#444">{about}, in cores</text>')
-    return "\n".join([*parts, "</svg>", ""])
 
 
 if __name__ == "__main__":

@@ -87,7 +87,7 @@ def test_numbers_are_the_same_from_step_to_step() -> None:
 @pytest.mark.slow
 def test_the_code_still_says_what_the_page_says() -> None:
     checked = subprocess.run(
-        [sys.executable, "scripts/build_worked_example.py", "--check"],
+        [sys.executable, "-m", "scripts.build_worked_example", "--check"],
         cwd=ROOT,
         capture_output=True,
         text=True,
