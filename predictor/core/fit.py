@@ -144,6 +144,7 @@ def _use(stored: StoredTrace, asked: Question, settings: SizingSettings, shard: 
         window_s=settings.window_s,
         cpu_percentile=settings.cpu_percentile,
         last_day_percentile=settings.last_day_percentile,
+        peak_days=settings.peak_days,
         counted=shards_of(names, node_of, asked.shards) == shard,
     )
 

@@ -40,6 +40,8 @@ class SizingSettings:
     """Of the samples: what a request must cover; the rest borrows from the node."""
     last_day_percentile: float = 0.90
     """The same of the last day alone: growth counts once it filled a tenth of a day."""
+    peak_days: int = 2
+    """Days of the window that reached a peak, before it counts; what the last two did counts."""
     memory_budget: float = 0.14
     """Of all highest peaks: what all requests cost above them; KRR puts 15 % on each."""
     memory_room: float = 2.0
@@ -67,6 +69,7 @@ def recommendations(
         window_s=settings.window_s,
         cpu_percentile=settings.cpu_percentile,
         last_day_percentile=settings.last_day_percentile,
+        peak_days=settings.peak_days,
     )
     return recommended(use, now_s, settings)
 
@@ -106,7 +109,7 @@ def _step(rows: list[Use], settings: SizingSettings) -> float:
         return 0.0
     highest, peaks, rooms, replicas = np.array(known, dtype=np.float64).T
     spent = float((((1 + settings.memory_budget) * highest - peaks) * replicas).sum())
-    return equal_step(rooms, replicas, spent)
+    return equal_step(rooms, replicas, max(spent, 0.0))
 
 
 def _room(row: Use, settings: SizingSettings) -> float:
@@ -211,7 +214,10 @@ def _memory_reason(row: Use, size: float, step_bytes: float, settings: SizingSet
     peak, highest = row["memory_repeated_peak"], row["memory_highest"]
     seen = "the highest peak"
     if peak < highest:
-        seen = f"a peak of two days of {_days(settings)} or of the last two (once {_mib(highest)}),"
+        seen = (
+            f"a peak of {settings.peak_days} days of {_days(settings)} or of the last two"
+            f" (the highest was {_mib(highest)}),"
+        )
     return (
         f"memory {_mib(size)} MiB: {seen} {_mib(peak)} and the smaller of the fleet's step"
         f" {_mib(step_bytes)} and its own room {_mib(_room(row, settings))} (to what is declared,"

@@ -28,7 +28,7 @@ STATISTICS: Final = (
     "last_day",  # a lower percentile of the last 24 h
     "median",
     "highest",
-    "repeated_peak",  # the highest that two days reached, or the last two days did
+    "repeated_peak",  # the highest that some days reached, or the last two days did
     "hours",  # with any sample
 )
 LARGEST: Final = (
@@ -74,6 +74,7 @@ def statistics(
     window_s: int,
     cpu_percentile: float,
     last_day_percentile: float,
+    peak_days: int,
     counted: BoolArray | None = None,
 ) -> pa.Table:
     """`USE` of the containers of each workload that ran within the window, by name.
@@ -105,6 +106,7 @@ def statistics(
                 window_s=window_s,
                 share=cpu_percentile,
                 last_day_share=last_day_percentile,
+                peak_days=peak_days,
             )
         columns |= {f"{resource}_{name}": _nullable(found[name]) for name in STATISTICS}
     return merged([pa.table(columns, schema=USE)])
@@ -125,7 +127,13 @@ def _nullable(values: FloatArray) -> pa.Array:
 
 
 def _use(
-    samples: Samples, history: History, *, window_s: int, share: float, last_day_share: float
+    samples: Samples,
+    history: History,
+    *,
+    window_s: int,
+    share: float,
+    last_day_share: float,
+    peak_days: int,
 ) -> dict[str, FloatArray]:
     """`STATISTICS` [S] of one resource over the window; NaN where nothing was seen."""
     day = DAY_HOURS * history.per_hour
@@ -141,13 +149,13 @@ def _use(
         "last_day": percentile(window[:, -day:], last_day_share),
         "median": median,
         "highest": highest,
-        "repeated_peak": repeated_peak(window.reshape(len(window), -1, day)),
+        "repeated_peak": repeated_peak(window.reshape(len(window), -1, day), peak_days=peak_days),
         "hours": (~np.isnan(hours)).any(axis=2).sum(axis=1).astype(np.float64),
     }
 
 
-def repeated_peak(days: Samples) -> FloatArray:
-    """[S] what two days reached or the last two did, of samples [S, D, samples of a day].
+def repeated_peak(days: Samples, *, peak_days: int) -> FloatArray:
+    """[S] what `peak_days` days reached or the last two did, of samples [S, D, samples of a day].
 
     A peak of one day alone, three days ago or more, may never come back; what comes every week is
     seen twice in two weeks. Where too few days are known to see that, it is the highest peak.
@@ -157,8 +165,8 @@ def repeated_peak(days: Samples) -> FloatArray:
     peaks = np.where(np.isnan(days), -np.inf, days).max(axis=2).astype(np.float64)
     days_known = np.isfinite(peaks).sum(axis=1)
     ranked = np.sort(peaks, axis=1)
-    twice = ranked[:, -2] if ranked.shape[1] > 1 else ranked[:, -1]
-    lasting = np.maximum(twice, peaks[:, -2:].max(axis=1))
+    reached = ranked[:, -min(peak_days, ranked.shape[1])]
+    lasting = np.maximum(reached, peaks[:, -2:].max(axis=1))
     found = np.where(days_known < WEEK_AND_A_DAY, ranked[:, -1], lasting)
     return np.where(days_known > 0, found, np.nan)
 

@@ -152,7 +152,7 @@ def test_a_peak_counts_that_was_seen_twice_or_lately(
     days = np.full((1, now_day, 48), 100.0, dtype=np.float32)
     for day in high_days:
         days[0, day, 20] = 1000.0
-    assert repeated_peak(days[:, -14:]) == peak_mib
+    assert repeated_peak(days[:, -14:], peak_days=2) == peak_mib
 
 
 def test_a_passing_peak_leaves_the_request_but_not_the_budget() -> None:
@@ -162,7 +162,7 @@ def test_a_passing_peak_leaves_the_request_but_not_the_budget() -> None:
     past = one_workload(cpu=[0.5] * columns, memory=memory)
     assert only(past, 4 * DAY_S).recommended_memory_request_bytes == 1140 * MIB
     assert only(past, 16 * DAY_S).recommended_memory_request_bytes == 300 * MIB
-    assert "of the last two (once 1000), 100" in only(past, 16 * DAY_S).reason
+    assert "of the last two (the highest was 1000), 100" in only(past, 16 * DAY_S).reason
     assert only(past, 18 * DAY_S).recommended_memory_request_bytes == 114 * MIB
 
 
@@ -238,6 +238,7 @@ def test_tables_of_the_parts_of_a_fleet_merge_into_the_table_of_the_whole(fleet:
             window_s=14 * DAY_S,
             cpu_percentile=0.95,
             last_day_percentile=0.9,
+            peak_days=2,
         )
 
     whole = use(np.ones(9, dtype=np.bool_))
