@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
-from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
@@ -21,59 +20,22 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from predictor.adapters.whole_files import write_whole
-from predictor.core.forecast import ForecastSettings, ForecastState, advance, warmed_up
+from predictor.core.forecast import ForecastSettings, ForecastState
 from predictor.core.history import History
 from predictor.core.saved import Columns, Saved, Unsound, restored, saved
 from slacktide import __version__
-from slacktide.errors import BadInput
-from slacktide.messages import BoolArray, NodeForecasts
+from slacktide.messages import BoolArray
 
 MOST_BYTES: Final = 4 << 30  # a quarter's moments of some ten thousand nodes
 HEADER, CHECKSUM = "header", "sha256"
 DTYPES: Final = frozenset({"bool", "int64", "uint64", "float32", "float64"})
 
 
-def forecast_on(
-    path: Path,
-    say: Callable[[str], None],
-    history: History,
-    now_s: int,
-    settings: ForecastSettings,
-    *,
-    since_s: int = 0,
-    origin_s: int = 0,
-) -> NodeForecasts:
-    """The forecast at `now_s` from the file's state on where it fits; the file is updated.
-
-    Why it does not fit is said, and then all is learned from `since_s` on. The history's second 0
-    is second `origin_s` of the clock the file is kept by.
-
-    Raises:
-        BadInput: the file was learned until a later time, or cannot be written.
-    """
-    state, history, why = read_state(path, history, settings, origin_s=origin_s)
-    if why:
-        say(f"{why}: learning from the history")
-    if state is not None and now_s < state.at_s:
-        until = state.at_s + origin_s
-        raise BadInput(f"{path} was learned until {until}: give a later --at, or delete it")
-    state = warmed_up(history, now_s, settings, state, since_s=since_s)
-    state, made = advance(state, history, now_s, settings)
-    write_state(path, state, history, settings, origin_s=origin_s)
-    return made
-
-
 def write_state(
-    path: Path,
-    state: ForecastState,
-    history: History,
-    settings: ForecastSettings,
-    *,
-    origin_s: int = 0,
+    path: Path, state: ForecastState, history: History, settings: ForecastSettings
 ) -> None:
     """Replaces the file. Raises `BadInput` where it cannot be written."""
-    made_by = f"slacktide {__version__}"
-    made = saved(state, history, settings, made_by=made_by, origin_s=origin_s)
+    made = saved(state, history, settings, made_by=f"slacktide {__version__}")
     header = np.frombuffer(json.dumps(made.header).encode(), dtype=np.uint8)
     checksum = np.frombuffer(_checksum(header, made.columns), dtype=np.uint8)
     content = BytesIO()
@@ -83,18 +45,13 @@ def write_state(
 
 
 def read_state(
-    path: Path,
-    history: History,
-    settings: ForecastSettings,
-    *,
-    origin_s: int = 0,
-    most_bytes: int = MOST_BYTES,
+    path: Path, history: History, settings: ForecastSettings, *, most_bytes: int = MOST_BYTES
 ) -> tuple[ForecastState | None, History, str]:
     """The state, the history in its order and ""; or None, the history and why there is none."""
     if not path.exists():
         return None, history, f"{path} is not there yet"
     try:
-        state, ordered = restored(_read(path, most_bytes), history, settings, origin_s=origin_s)
+        state, ordered = restored(_read(path, most_bytes), history, settings)
     except Unsound as why:
         return None, history, f"{path} {why}"
     return state, ordered, ""

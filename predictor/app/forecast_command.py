@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 import pyarrow as pa
 
-from predictor.adapters.state_file import forecast_on
+from predictor.adapters.state_file import read_state, write_state
 from predictor.app.history_options import history_options, one_source
 from predictor.app.stored import stored
-from predictor.core.forecast import ForecastSettings, walk
+from predictor.core.forecast import ForecastSettings, advance, warmed_up
 from predictor.core.history import History, history_of
 from slacktide.durations import HORIZON
 from slacktide.errors import BadInput
@@ -36,8 +35,8 @@ from slacktide.trace import read_trace
 )
 @click.option(
     "--state",
-    type=click.Path(path_type=Path),
-    help="What was learned, gone on from and updated: a file, with --history a folder.",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="File of what was learned: gone on from where it fits, and updated.",
 )
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Parquet file.")
 @output_option
@@ -64,15 +63,17 @@ def forecast(
       slacktide forecast my-trace --at 1296000 --horizon 4h --risk 0.001
       slacktide forecast my-trace --at 1296000 --out forecast.parquet
       slacktide forecast my-trace --state forecast.npz
-      slacktide forecast --history history --cluster east --state learned
+      slacktide forecast --history history --cluster east
       slacktide forecast --history history --engine 'local[*]' --out forecast.parquet
     """
     settings = ForecastSettings(horizons_s=(horizon,), cpu_risk=risk)
     if trace is not None and history is None:
         now_s, table = _of_trace(trace, at_s, settings, state)
     elif history is not None and trace is None:
+        if state is not None:
+            raise BadInput("--state goes with a trace; a history is learned from anew")
         asked = stored(history, cluster, engine, () if at_s is None else (at_s,))
-        now_s, table = asked.times[-1], asked.forecasts(settings, state)
+        now_s, table = asked.times[-1], asked.forecasts(settings)
     else:
         raise one_source("TRACE")
     if out is not None:
@@ -100,11 +101,20 @@ def _of_trace(
 
 
 def _made(
-    history: History, now_s: int, settings: ForecastSettings, state: Path | None
+    history: History, now_s: int, settings: ForecastSettings, file: Path | None
 ) -> NodeForecasts:
-    if state is not None:
-        return forecast_on(state, partial(click.echo, err=True), history, now_s, settings)
-    (made,) = walk(history, [now_s], settings)
+    """The forecast, from the saved state on where there is one that fits."""
+    state = None
+    if file is not None:
+        state, history, why = read_state(file, history, settings)
+        if why:
+            click.echo(f"{why}: learning from the history", err=True)
+    if state is not None and now_s < state.at_s:
+        raise BadInput(f"{file} was learned until {state.at_s}: give a later --at, or delete it")
+    state = warmed_up(history, now_s, settings, state)
+    state, made = advance(state, history, now_s, settings)
+    if file is not None:
+        write_state(file, state, history, settings)
     return made
 
 

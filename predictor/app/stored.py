@@ -52,12 +52,9 @@ class Stored:
             before=before,
         )
 
-    def forecasts(self, settings: ForecastSettings, state: Path | None = None) -> pa.Table:
-        """The predictions file's rows at the newest time that is asked about.
-
-        `state` is the folder of what was learned, gone on from and updated.
-        """
-        return self._fitted(self.times[-1], forecast=settings, state=state).forecasts
+    def forecasts(self, settings: ForecastSettings) -> pa.Table:
+        """The predictions file's rows at the newest time that is asked about."""
+        return self._fitted(self.times[-1], forecast=settings).forecasts
 
     def _fitted(
         self,
@@ -65,7 +62,6 @@ class Stored:
         *,
         sizing: SizingSettings | None = None,
         forecast: ForecastSettings | None = None,
-        state: Path | None = None,
     ) -> Fitted:
         """What the engine says, with progress on stderr."""
         store = ParquetStore(self.root)
@@ -81,7 +77,7 @@ class Stored:
         def shown(shards: Iterable[Fitted]) -> Iterable[Fitted]:
             return progress_over(shards, total=asked.shards, what="shards")
 
-        return fitted(self.root, asked, self.engine, shown=shown, state=state)
+        return fitted(self.root, asked, self.engine, shown=shown)
 
 
 def stored(root: Path, cluster: str | None, engine: str, at_s: Sequence[int]) -> Stored:

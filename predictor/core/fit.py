@@ -10,14 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Protocol
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from predictor.core.forecast import DAY_S, ForecastSettings, walk
-from predictor.core.history import History
 from predictor.core.newest import shards_of
 from predictor.core.oom import counting_oom_kills
 from predictor.core.recommend import SizingSettings
@@ -65,39 +64,8 @@ class Fitted:
     forecasts: pa.Table  # FORECASTS, one row a node and horizon
 
 
-class Forecaster(Protocol):
-    """Who forecasts a shard's nodes; one that remembers gives what `from_nothing` forgets."""
-
-    def __call__(
-        self,
-        history: History,
-        now_s: int,
-        settings: ForecastSettings,
-        *,
-        since_s: int,
-        origin_s: int,
-    ) -> NodeForecasts:
-        """The forecast at `now_s` of a history with samples from `since_s` on."""
-        ...
-
-
-def from_nothing(
-    history: History, now_s: int, settings: ForecastSettings, *, since_s: int, origin_s: int
-) -> NodeForecasts:
-    """The forecast after learning from the history alone."""
-    del origin_s  # nothing is kept that another run would read by its own clock
-    (made,) = walk(history, [now_s], settings, since_s=since_s)
-    return made
-
-
 def fit(
-    samples: pa.Table,
-    containers: pa.Table,
-    nodes: pa.Table,
-    asked: Question,
-    shard: int,
-    *,
-    forecaster: Forecaster = from_nothing,
+    samples: pa.Table, containers: pa.Table, nodes: pa.Table, asked: Question, shard: int
 ) -> Fitted:
     """One shard: its `COLUMNS` of `SAMPLES`, and `CONTAINERS` and `NODES` of the cluster.
 
@@ -120,7 +88,7 @@ def fit(
         if asked.sizing is not None:
             use = _use(stored, asked, asked.sizing, shard)
         if asked.forecast is not None and stored.trace.nodes.node:
-            forecasts = _forecasts(stored, nodes, asked.now_s, asked.forecast, forecaster)
+            forecasts = _forecasts(stored, nodes, asked.now_s, asked.forecast)
     return Fitted(use, forecasts)
 
 
@@ -150,17 +118,13 @@ def _use(stored: StoredTrace, asked: Question, settings: SizingSettings, shard: 
 
 
 def _forecasts(
-    stored: StoredTrace,
-    nodes: pa.Table,
-    now_s: int,
-    settings: ForecastSettings,
-    forecaster: Forecaster,
+    stored: StoredTrace, nodes: pa.Table, now_s: int, settings: ForecastSettings
 ) -> pa.Table:
     """Of the nodes that are still there: one not seen for a day is gone."""
     history, now = counting_oom_kills(stored.history), now_s - stored.origin_s
     sampled = np.isfinite(history.cpu_cores).any(axis=0)
     since_s = int(sampled.argmax()) * history.interval_s
-    made = forecaster(history, now, settings, since_s=since_s, origin_s=stored.origin_s)
+    (made,) = walk(history, [now], settings, since_s=since_s)
     there = nodes.filter(pc.field("last_seen_s") > now_s - DAY_S)["node"]
     table = _table(made, stored.origin_s)
     return table.filter(pc.is_in(table["node"], there))

@@ -15,7 +15,7 @@ import math
 import types
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cache
-from typing import Any, Final, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Final, get_args, get_origin, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +28,6 @@ from predictor.core.trees import why_unsound
 from slacktide.messages import BoolArray
 
 VERSION: Final = 1
-Kind = TypeVar("Kind")
 Plain = Any  # what JSON holds
 Columns = dict[str, NDArray[Any]]  # by dtype: every array of that type, end to end
 
@@ -46,18 +45,9 @@ class Saved:
 
 
 def saved(
-    state: ForecastState,
-    history: History,
-    settings: ForecastSettings,
-    *,
-    made_by: str,
-    origin_s: int = 0,
+    state: ForecastState, history: History, settings: ForecastSettings, *, made_by: str
 ) -> Saved:
-    """The state with what it was learned from; `history` is the one of its last step.
-
-    Times are saved as seconds since `origin_s` before the history's own second 0.
-    """
-    state = moved(state, origin_s)
+    """The state with what it was learned from; `history` is the one of its last step."""
     parts: dict[str, list[NDArray[Any]]] = {}
     tree = _apart(state, parts, {})
     columns = {
@@ -82,30 +72,10 @@ def settings_digest(settings: ForecastSettings) -> str:
     return hashlib.sha256(told.encode()).hexdigest()
 
 
-TIMES: Final = frozenset({"at_s", "end_s", "fitted_s"})  # what else ends in _s is a length
-
-
-def moved(value: Kind, by_s: int) -> Kind:
-    """The same state by another clock, whose second 0 lies `by_s` earlier."""
-    if not by_s or not is_dataclass(value):
-        return value
-    changed: dict[str, Any] = {}
-    for f in fields(value):
-        part = getattr(value, f.name)
-        if isinstance(part, tuple):
-            later = (n + by_s for n in part) if f.name in TIMES else (moved(n, by_s) for n in part)
-            changed[f.name] = tuple(later)
-        else:
-            changed[f.name] = part + by_s if f.name in TIMES else moved(part, by_s)
-    return replace(value, **changed)  # type: ignore[type-var]  # is_dataclass tells no instance
-
-
 def restored(
-    found: Saved, history: History, settings: ForecastSettings, *, origin_s: int = 0
+    found: Saved, history: History, settings: ForecastSettings
 ) -> tuple[ForecastState, History]:
     """The state, and the history with its series in the state's order and the new ones last.
-
-    `origin_s` as in `saved`, of this history.
 
     Raises:
         Unsound: when it is of another version, of other features, settings or nodes, or broken.
@@ -123,7 +93,6 @@ def restored(
     series = _together(tuple[str, ...], header.get("series"), {}, "series")
     ordered, gone = in_order(history, series)
     _hold_against(state, history, settings, len(series))
-    state = moved(state, -origin_s)
     if gone.any():
         cpu, memory = _without(state.cpu, gone), _without(state.memory, gone)
         state = replace(state, cpu=cpu, memory=memory)

@@ -12,7 +12,7 @@ import pytest
 
 from predictor.core.forecast import ForecastSettings, ForecastState, advance, warmed_up
 from predictor.core.history import History
-from predictor.core.saved import TIMES, Saved, Unsound, in_order, moved, restored, saved
+from predictor.core.saved import Saved, Unsound, in_order, restored, saved
 
 DAY_S = 86_400
 QUICK = ForecastSettings(horizons_s=(3_600, 4 * 3_600), learn_every_s=6 * 3_600)
@@ -244,29 +244,3 @@ def test_memory_that_this_history_has_not_is_refused(past: History, kept: Saved)
 def test_a_history_without_names_is_taken_as_it_stands(past: History) -> None:
     nameless = replace(past, series=())
     assert in_order(nameless, ())[0] is nameless
-
-
-def test_another_clock_moves_every_time_and_no_length(learned: ForecastState) -> None:
-    week_s = 7 * DAY_S
-    later = moved(learned, week_s)
-    assert later.at_s == learned.at_s + week_s
-    assert later.cpu.series is not None
-    assert learned.cpu.series is not None
-    assert later.cpu.series.end_s == learned.cpu.series.end_s + week_s
-    assert later.cpu.fitted_s == tuple(at_s + week_s for at_s in learned.cpu.fitted_s)
-    assert [m.at_s - week_s for m in later.cpu.ledger] == [m.at_s for m in learned.cpu.ledger]
-    assert equal(moved(later, -week_s), learned)
-
-
-def test_each_field_that_is_a_time_is_known_as_one(learned: ForecastState) -> None:
-    """A new field in seconds must be either: a time in `TIMES`, or a length named here."""
-
-    def in_seconds(value: Any) -> set[str]:
-        if isinstance(value, tuple):
-            return set().union(*map(in_seconds, value))
-        if not is_dataclass(value):
-            return set()
-        own = {f.name for f in fields(value) if f.name.endswith("_s")}
-        return own.union(*(in_seconds(getattr(value, f.name)) for f in fields(value)))
-
-    assert in_seconds(learned) <= TIMES
