@@ -35,8 +35,8 @@ from slacktide.trace import read_trace
 )
 @click.option(
     "--state",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="File of what was learned: gone on from where it fits, and updated.",
+    type=click.Path(path_type=Path),
+    help="File of what was learned, of --history a folder: gone on from where it fits, updated.",
 )
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Parquet file.")
 @output_option
@@ -70,10 +70,8 @@ def forecast(
     if trace is not None and history is None:
         now_s, table = _of_trace(trace, at_s, settings, state)
     elif history is not None and trace is None:
-        if state is not None:
-            raise BadInput("--state goes with a trace; a history is learned from anew")
         asked = stored(history, cluster, engine, () if at_s is None else (at_s,))
-        now_s, table = asked.times[-1], asked.forecasts(settings)
+        now_s, table = asked.times[-1], asked.forecasts(settings, state)
     else:
         raise one_source("TRACE")
     if out is not None:

@@ -52,9 +52,9 @@ class Stored:
             before=before,
         )
 
-    def forecasts(self, settings: ForecastSettings) -> pa.Table:
+    def forecasts(self, settings: ForecastSettings, state: Path | None) -> pa.Table:
         """The predictions file's rows at the newest time that is asked about."""
-        return self._fitted(self.times[-1], forecast=settings).forecasts
+        return self._fitted(self.times[-1], forecast=settings, state=state).forecasts
 
     def _fitted(
         self,
@@ -62,6 +62,7 @@ class Stored:
         *,
         sizing: SizingSettings | None = None,
         forecast: ForecastSettings | None = None,
+        state: Path | None = None,
     ) -> Fitted:
         """What the engine says, with progress on stderr."""
         store = ParquetStore(self.root)
@@ -77,7 +78,7 @@ class Stored:
         def shown(shards: Iterable[Fitted]) -> Iterable[Fitted]:
             return progress_over(shards, total=asked.shards, what="shards")
 
-        return fitted(self.root, asked, self.engine, shown=shown)
+        return fitted(self.root, asked, self.engine, shown=shown, state=state)
 
 
 def stored(root: Path, cluster: str | None, engine: str, at_s: Sequence[int]) -> Stored:

@@ -91,7 +91,7 @@ def test_two_workers_of_a_cluster_say_what_the_process_pool_says(
 
 
 def test_any_number_of_processes_says_the_same(store: Path, asked: Question, alone: Fitted) -> None:
-    found = fitted(store, asked)
+    found = embedded(store, asked, processes=2)
     assert found.use.equals(alone.use)
     assert found.forecasts.equals(alone.forecasts)
 
