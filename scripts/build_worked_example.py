@@ -32,8 +32,8 @@ from predictor.core.forecast import (
 from predictor.core.history import History, history_of, node_sums
 from predictor.core.hours import KEPT_HOURS
 from predictor.core.learning import Kept, Learned, Resource, step
-from predictor.core.outlook import FEATURES
-from predictor.core.quantile_model import EVEN_WINDOWS, QUANTILE
+from predictor.core.linear_quantile import PARTS, parts
+from predictor.core.quantile_model import EVEN_WINDOWS, QUANTILE, TREE_WINDOWS
 from predictor.core.recommend import MIB, SizingSettings, recommendations
 from predictor.core.supply import SupplySettings, offered
 from predictor.core.trees import predict_trees
@@ -200,22 +200,54 @@ def reference_block(of: Example) -> str:
 
 
 def learned_block(of: Example) -> str:
-    """What the trees say of the reference, by the weight they have earned."""
+    """What the sum and the trees say, by the weights they have earned."""
     view, node, model = of.kept.outlook, of.node, there(of.learned.models[0])
-    log_ratio = float(predict_trees(model.trees, view.features[[node], 0])[0])
+    features, reference, scale = (
+        view.features[[node], 0],
+        view.reference[[node]],
+        view.scale[[node]],
+    )
+    seen = parts(features, reference, scale)[0] * scale
+    names = (*PARTS, "reference", "capacity")
+    shared = [
+        (name, s, v) for name, s, v in zip(names, model.shares, seen, strict=True) if s > 1e-4
+    ]
+    summed = " + ".join(f"{s:.4f} * {v:.4f}" for _, s, v in shared)
+    total, log_ratio = float(model.shares @ seen), float(predict_trees(model.trees, features)[0])
     windows = EVEN_WINDOWS * model.weight / (1 - model.weight)
-    reference, base = view.reference[node], of.kept.base[node, 0]
+    of_sum = model.weight * total + (1 - model.weight) * reference[0]
+    of_trees = reference[0] * math.exp(model.weight * log_ratio)
     return "\n".join(
         [
-            (
-                f"the trees see {len(FEATURES)} features and say the {QUANTILE:g} quantile of"
-                f" log(peak / reference): {log_ratio:.4f}"
-            ),
+            textwrap.fill(f"shares of: {', '.join(name for name, _, _ in shared)}", 96),
+            line("sum", summed, total, digits=3, unit="cores"),
             line("weight", f"{windows:.1f} / ({windows:.1f} + {EVEN_WINDOWS:g})", model.weight),
-            line("ratio", f"exp({model.weight:.4f} * {log_ratio:.4f})", base / reference),
-            line("base", f"{reference:.4f} * {base / reference:.4f}", base, unit="cores"),
+            line("of the sum", blend(model.weight, total, reference[0]), of_sum, unit="cores"),
+            f"trees: the {QUANTILE:g} quantile of log(peak / reference) is {log_ratio:.4f}",
+            line(
+                "of the trees",
+                f"{reference[0]:.4f} * exp({model.weight:.4f} * {log_ratio:.4f})",
+                of_trees,
+                unit="cores",
+            ),
+            line(
+                "tree weight",
+                f"{windows:.1f} / ({windows:.1f} + {TREE_WINDOWS:g})",
+                model.tree_weight,
+            ),
+            line(
+                "base",
+                blend(model.tree_weight, of_trees, of_sum),
+                of.kept.base[node, 0],
+                unit="cores",
+            ),
         ]
     )
+
+
+def blend(weight: float, one: float, other: float) -> str:
+    """One number by its weight, and the other by the rest."""
+    return f"{weight:.4f} * {one:.4f} + {1 - weight:.4f} * {other:.4f}"
 
 
 def margin_block(of: Example) -> str:

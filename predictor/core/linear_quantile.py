@@ -42,7 +42,9 @@ def allowed(horizon_s: int) -> IntArray:
     return np.flatnonzero(~np.array([*too_short, False, False]))
 
 
-def fit_shares(summed: FloatArray, peak: FloatArray, *, quantile: float, horizon_s: int) -> FloatArray:
+def fit_shares(
+    summed: FloatArray, peak: FloatArray, *, quantile: float, horizon_s: int
+) -> FloatArray:
     """[P] the shares, >= 0, whose sum a share `quantile` of the peaks stays below.
 
     `summed` [R, P] of `parts`, `peak` [R] as shares of capacity. Minimises the pinball loss with a

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.ensemble import HistGradientBoostingRegressor
 
-from predictor.core.linear_quantile import fit_shares, parts
+from predictor.core.linear_quantile import PARTS, fit_shares, parts
 from predictor.core.outlook import FEATURES, UNORDERED, FeatureTable
-from predictor.core.trees import Trees, predict_trees, trees_of
+from predictor.core.trees import Trees, predict_trees, trees_of, why_unsound
 from slacktide.messages import FloatArray
 
 QUANTILE = 0.97  # the model's own; calibration adds the rest, and here the data still speak
@@ -93,3 +93,11 @@ def predict(
     of_trees = reference * np.exp(model.weight * predict_trees(model.trees, features))
     blended: FloatArray = (1 - model.tree_weight) * of_sum + model.tree_weight * of_trees
     return blended
+
+
+def why_no_model(model: QuantileModel) -> str:
+    """Why what a file holds cannot forecast; empty where it can."""
+    shares = model.shares
+    if shares.shape != (len(PARTS) + 2,) or not (shares >= 0).all() or np.isinf(shares).any():
+        return "the shares are none"
+    return why_unsound(model.trees, len(FEATURES))

@@ -119,4 +119,4 @@ def test_a_node_without_warm_pods_teaches_nothing(fleet: Fleet) -> None:
     rows = evidence(ledger, 0)
     assert rows is not None
     assert rows.reference.tolist() == [1.0, 1.0]
-        assert rows.windows == 2
+    assert rows.windows == 2
