@@ -39,6 +39,7 @@ from predictor.core.supply import SupplySettings, offered
 from predictor.core.trees import predict_trees
 from predictor.core.use import containers_of
 from scripts.node_chart import chart
+from scripts.page_blocks import Blocks, says, with_blocks
 from simulator.core.generate import builtin_sample
 from slacktide.messages import FloatArray, NodeForecasts, Recommendation
 
@@ -46,9 +47,8 @@ DOCS = Path(__file__).resolve().parent.parent / "docs"
 PAGE = DOCS / "how-a-number-is-made.md"
 NOW_S = 19 * DAY_S
 GIB = float(1 << 30)
-NEAR = 0.02  # by which a number may differ on another machine
 SETTINGS = ForecastSettings(horizons_s=(DAY_S,))
-Blocks = dict[str, str]
+LEAST_SHOWN = 1e-4  # a share below it changes no digit
 Known = TypeVar("Known")
 
 
@@ -67,27 +67,6 @@ def main() -> int:
         path.write_text(made[path], encoding="utf-8")
         print(f"written: docs/{path.relative_to(DOCS)}", file=sys.stderr)
     return 0
-
-
-def says(path: Path, text: str) -> bool:
-    """Whether a file holds the text, its numbers nearly."""
-    if not path.is_file():
-        return False
-    number = re.compile(r"-?\d+(?:\.\d+)?")
-    old = path.read_text(encoding="utf-8")
-    if number.sub("#", old) != number.sub("#", text):
-        return False
-    both = zip(number.findall(old), number.findall(text), strict=True)
-    return all(math.isclose(float(a), float(b), rel_tol=NEAR, abs_tol=NEAR) for a, b in both)
-
-
-def with_blocks(page: str, made: Blocks) -> str:
-    """The page with each marked block computed anew."""
-
-    def replaced(match: re.Match[str]) -> str:
-        return f"{match[1]}{made[match[2]]}\n```"
-
-    return re.sub(r"(<!-- made: (\w+) -->\n```\w*\n).*?```", replaced, page, flags=re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,31 +181,25 @@ def reference_block(of: Example) -> str:
 def learned_block(of: Example) -> str:
     """What the sum and the trees say, by the weights they have earned."""
     view, node, model = of.kept.outlook, of.node, there(of.learned.models[0])
-    features, reference, scale = (
-        view.features[[node], 0],
-        view.reference[[node]],
-        view.scale[[node]],
-    )
-    seen = parts(features, reference, scale)[0] * scale
-    names = (*PARTS, "reference", "capacity")
-    shared = [
-        (name, s, v) for name, s, v in zip(names, model.shares, seen, strict=True) if s > 1e-4
-    ]
-    summed = " + ".join(f"{s:.4f} * {v:.4f}" for _, s, v in shared)
+    features, scale = view.features[[node], 0], view.scale[[node]]
+    reference = float(view.reference[node])
+    seen = parts(features, view.reference[[node]], scale)[0] * scale
+    named = zip((*PARTS, "reference", "capacity"), model.shares, seen, strict=True)
+    shared = [(name, share, part) for name, share, part in named if share > LEAST_SHOWN]
     total, log_ratio = float(model.shares @ seen), float(predict_trees(model.trees, features)[0])
     windows = EVEN_WINDOWS * model.weight / (1 - model.weight)
-    of_sum = model.weight * total + (1 - model.weight) * reference[0]
-    of_trees = reference[0] * math.exp(model.weight * log_ratio)
+    of_sum = model.weight * total + (1 - model.weight) * reference
+    of_trees = reference * math.exp(model.weight * log_ratio)
     return "\n".join(
         [
-            textwrap.fill(f"shares of: {', '.join(name for name, _, _ in shared)}", 96),
-            line("sum", summed, total, digits=3, unit="cores"),
+            *(line(f"part of {name}", f"{s:.4f} * {v:.4f}", s * v) for name, s, v in shared),
+            line("sum", " + ".join(f"{s * v:.4f}" for _, s, v in shared), total, unit="cores"),
             line("weight", f"{windows:.1f} / ({windows:.1f} + {EVEN_WINDOWS:g})", model.weight),
-            line("of the sum", blend(model.weight, total, reference[0]), of_sum, unit="cores"),
+            line("of the sum", blend(model.weight, total, reference), of_sum, unit="cores"),
             f"trees: the {QUANTILE:g} quantile of log(peak / reference) is {log_ratio:.4f}",
             line(
                 "of the trees",
-                f"{reference[0]:.4f} * exp({model.weight:.4f} * {log_ratio:.4f})",
+                f"{reference:.4f} * exp({model.weight:.4f} * {log_ratio:.4f})",
                 of_trees,
                 unit="cores",
             ),
