@@ -192,7 +192,7 @@ def learned_block(of: Example) -> str:
     of_trees = reference * math.exp(model.weight * log_ratio)
     return "\n".join(
         [
-            *(line(f"part of {name}", f"{s:.4f} * {v:.4f}", s * v) for name, s, v in shared),
+            *(line(f"part of {name}", f"{s:.6f} * {v:.4f}", s * v) for name, s, v in shared),
             line("sum", " + ".join(f"{s * v:.4f}" for _, s, v in shared), total, unit="cores"),
             line("weight", f"{windows:.1f} / ({windows:.1f} + {EVEN_WINDOWS:g})", model.weight),
             line("of the sum", blend(model.weight, total, reference), of_sum, unit="cores"),
