@@ -57,15 +57,13 @@ def main() -> int:
     example = worked_example()
     made = {PAGE: with_blocks(PAGE.read_text(encoding="utf-8"), blocks(example))}
     made |= {DOCS / "images" / name: text for name, text in figures(example).items()}
-    stale = [path for path, text in made.items() if not says(path, text)]
     if "--check" in sys.argv[1:]:
+        stale = ", ".join(path.name for path, text in made.items() if not says(path, text))
         if stale:
-            names = ", ".join(path.name for path in stale)
-            print(f"not what the code says: {names}; run `make docs`", file=sys.stderr)
+            print(f"not what the code says: {stale}; run `make docs`", file=sys.stderr)
         return 1 if stale else 0
-    for path in stale:
-        path.write_text(made[path], encoding="utf-8")
-        print(f"written: docs/{path.relative_to(DOCS)}", file=sys.stderr)
+    for path, text in made.items():
+        path.write_text(text, encoding="utf-8")
     return 0
 
 
