@@ -1,8 +1,9 @@
 """A stretch of the stored history as a trace, and as what a fit reads.
 
 A trace counts its seconds from an origin; here that is the midnight of a whole week (counted from
-1970) before the stretch, so that hours and weekdays of every stretch mean the same and what was
-learned on one is true on the next. `origin_s + t` is the store's own time of a trace's second t.
+1970) before the first sample, so that hours and weekdays of every stretch mean the same and what
+was learned on one is true on the next. `origin_s + t` is the store's own time of a trace's second
+t.
 """
 
 from __future__ import annotations
@@ -85,11 +86,11 @@ def stored_trace(
     A pod whose containers were last seen clearly before `until_s` has ended; one that nobody knows
     is a workload of its own and runs on no known node; a workload of null is the pod itself.
     """
-    origin_s = origin_of(from_s)
-    columns = [name for name in USED if _known(samples, name)]
     ts_s = samples["ts_s"]
     if len(ts_s) and (pc.min(ts_s).as_py() < from_s or pc.max(ts_s).as_py() > until_s):
         samples = samples.filter((pc.field("ts_s") >= from_s) & (pc.field("ts_s") <= until_s))
+    columns = [name for name in USED if _known(samples, name)]
+    origin_s = origin_of(max(pc.min(samples["ts_s"]).as_py() or from_s, from_s))
     found = series_matrix(
         samples,
         columns,

@@ -55,7 +55,7 @@ def on_engine(store: Path, engine: str, out: Path) -> Fitted:
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=400,
         check=False,
     )
     assert run.returncode == 0, run.stderr[-4_000:]

@@ -9,7 +9,7 @@ import pytest
 
 from predictor.adapters.embedded_runner import embedded
 from predictor.core.fit import Fitted, Question
-from predictor.core.stored_trace import origin_of
+from predictor.core.stored_trace import WEEK_S, origin_of
 from slacktide.errors import BadInput
 from tests.predictor.stored_fleet import DAY_S, stored_fleet
 
@@ -39,7 +39,6 @@ def test_going_on_from_yesterday_says_what_learning_it_all_again_says(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     yesterday = replace(asked, now_s=asked.now_s - DAY_S)
-    assert origin_of(yesterday.from_s) != origin_of(asked.from_s)  # over the end of a week
     state = tmp_path / "state"
     embedded(store, yesterday, processes=1, state=state)
     assert sorted(file.name for file in state.iterdir()) == [f"shard-{k}.npz" for k in range(3)]
@@ -47,6 +46,22 @@ def test_going_on_from_yesterday_says_what_learning_it_all_again_says(
     assert "learning" not in capfd.readouterr().err
     assert went_on.forecasts.equals(anew.forecasts)
     assert went_on.use.equals(anew.use)
+
+
+def test_a_state_goes_on_over_the_end_of_a_week(
+    store: Path, asked: Question, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    days = [
+        replace(asked, now_s=asked.now_s - ago, history_s=5 * DAY_S - 300) for ago in (DAY_S, 0)
+    ]
+    assert origin_of(days[0].from_s) == origin_of(days[1].from_s) - WEEK_S
+    for day in days:
+        found = embedded(store, day, processes=1, state=tmp_path)
+    assert "learning" not in capfd.readouterr().err
+    assert found.forecasts["ts_s"].to_pylist() == [asked.now_s] * 12
+    kept = found.forecasts["peak_cpu_cores"].to_pylist()
+    assert all(one is None or 0 < one < 8 for one in kept)
+    assert "(realised so far" in found.forecasts["reason"][0].as_py()
 
 
 def test_a_state_is_used_once_more_at_the_same_time(
