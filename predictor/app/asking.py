@@ -7,12 +7,12 @@ row, or `most_requests` in all, it gives up with the last reason.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from predictor.adapters.prometheus import AnswerFailed, PrometheusClient
-from predictor.core.collect_answers import Series
+from predictor.core.collect_answers import Answer, together
 from predictor.core.collect_pace import (
     Failure,
     after_answer,
@@ -24,16 +24,18 @@ from predictor.core.collect_pace import (
 from predictor.core.collect_queries import (
     Ask,
     Query,
-    Window,
     clusters_query,
-    halved,
-    planned,
+    every_s,
+    metrics_query,
     query,
 )
 from predictor.core.collect_settings import CollectSettings
+from predictor.core.collect_windows import Window, halved, planned
 
 Found = TypeVar("Found")
 Wait = Callable[[float], object]
+
+CLOCK: Final = Query("query", {"query": "vector(time())"})
 
 
 class Asking:
@@ -51,22 +53,30 @@ class Asking:
         self._flying = 0
         self._changed = threading.Condition()
 
-    def window(self, ask: Ask, window: Window, *, series: int) -> list[Series]:
-        """The whole answer about a window in which so many series are expected.
+    def parts(self, ask: Ask, window: Window, series: Mapping[str, int] | int) -> list[Window]:
+        """The window cut into what the pace allows to ask for at once."""
+        return planned(
+            window,
+            series=series,
+            most_cells=self.pace.cells,
+            interval_s=self.settings.interval_s,
+            every_s=every_s(ask, self.settings),
+        )
+
+    def window(self, ask: Ask, window: Window, series: Mapping[str, int] | int) -> Answer:
+        """The whole answer about a window, in which each namespace, or all, has so many series.
 
         Raises:
             AnswerFailed: when it could not be had; the last reason.
             BadInput: when the server refuses.
         """
-        s, cells = self.settings, self.pace.cells
-        todo = planned(window, series=series, most_cells=cells, interval_s=s.interval_s)
-        todo.reverse()
-        found: list[Series] = []
+        s, todo = self.settings, self.parts(ask, window, series)[::-1]
+        found: list[Answer] = []
         tries = requests = 0
         while todo:
             requests += 1
             try:
-                found += self._once(self._client.ask, query(ask, todo[-1], s))
+                found.append(self._once(self._client.ask, query(ask, todo[-1], s)))
                 todo.pop()
                 tries = 0
             except AnswerFailed as why:
@@ -79,7 +89,7 @@ class Asking:
                 elif not halves:
                     raise
                 todo[-1:] = halves or todo[-1:]
-        return found
+        return together(found)
 
     def now_s(self) -> int:
         """The server's own time: a clock that jumped here must not decide which hours are over.
@@ -88,15 +98,27 @@ class Asking:
             AnswerFailed: when it could not be had; the last reason.
             BadInput: when the server refuses.
         """
-        (clock,) = self._patiently(self._client.ask, Query("query", {"query": "vector(time())"}))
-        return int(clock.values[-1])
+        return int(self._patiently(self._client.ask, CLOCK).values[-1])
+
+    def alive(self) -> bool:
+        """Whether the server answers anything at all."""
+        try:
+            self._once(self._client.ask, CLOCK)
+        except AnswerFailed:
+            return False
+        return True
 
     def clusters(self, *, from_s: int, to_s: int) -> tuple[str, ...]:
         """The clusters that the cluster label names; raises as `now_s` does."""
         asked = clusters_query(self.settings, from_s=from_s, to_s=to_s)
         return tuple(self._patiently(self._client.names, asked))
 
-    def _patiently(self, how: Callable[[Query], list[Found]], asked: Query) -> list[Found]:
+    def metrics(self, window: Window) -> frozenset[str]:
+        """Which metrics of the settings the server had in a window; raises as `now_s` does."""
+        asked = metrics_query(self.settings, window)
+        return frozenset(self._patiently(self._client.names, asked))
+
+    def _patiently(self, how: Callable[[Query], Found], asked: Query) -> Found:
         """The answer to a small question that cannot be halved."""
         tries = 0
         while True:
@@ -122,7 +144,7 @@ class Asking:
             raise why
         self._wait(backoff_s(tries, why.retry_after_s, self.settings))
 
-    def _once(self, how: Callable[[Query], list[Found]], asked: Query) -> list[Found]:
+    def _once(self, how: Callable[[Query], Found], asked: Query) -> Found:
         with self._turn():
             try:
                 answer = how(asked)

@@ -11,8 +11,9 @@ import click
 
 from predictor.adapters.prometheus import PrometheusClient, Server
 from predictor.app.asking import Asking
-from predictor.app.collect import Hour, Wanted, clusters_and_hours
+from predictor.app.collect import Wanted, clusters_and_hours
 from predictor.app.collect import collect as collected_hours
+from predictor.app.reading import Hour
 from predictor.core.collect_settings import CollectSettings
 from slacktide.durations import DURATION
 from slacktide.errors import BadInput

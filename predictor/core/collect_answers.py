@@ -112,7 +112,8 @@ def _points(line: Mapping[str, Any], blocks: Sequence[bytes]) -> bytes:
     values = line["values"]
     if values == []:
         return b""
-    return blocks[values].translate(_A_LINE_EACH, _NOT_NUMBERS) + b","
+    block: bytes = blocks[values]
+    return block.translate(_A_LINE_EACH, _NOT_NUMBERS) + b","
 
 
 def _numbers(text: bytes) -> NDArray[np.float64]:

@@ -21,7 +21,7 @@ from predictor.core.collect_settings import CollectSettings
 PREFIX: Final = "label_"  # kube-state-metrics' own, before each label of a pod
 PERCENT: Final = 100.0
 
-Container = tuple[str, str, str]  # namespace, pod, container
+Key = tuple[str, ...]  # namespace, pod, perhaps container
 Labels = Mapping[str, str]
 Resources = Mapping[tuple[str, ...], float]  # by (..., resource), in cores or bytes
 
@@ -31,19 +31,20 @@ class Facts:
     """What is known of a stretch's pods and nodes."""
 
     owner: Mapping[Name, Owner] = field(default_factory=dict)
-    node: Mapping[Name, str] = field(default_factory=dict)
-    image: Mapping[Container, str] = field(default_factory=dict)
-    labels: Mapping[Name, str] = field(default_factory=dict)
+    node: Mapping[Key, str] = field(default_factory=dict)
+    image: Mapping[Key, str] = field(default_factory=dict)
+    labels: Mapping[Key, str] = field(default_factory=dict)
     requests: Resources = field(default_factory=dict)
+    pod_requests: Resources = field(default_factory=dict)
     limits: Resources = field(default_factory=dict)
-    heap_bytes: Mapping[Container, float] = field(default_factory=dict)
+    heap_bytes: Mapping[Key, float] = field(default_factory=dict)
     targets: Mapping[tuple[str, Owner, str], tuple[str, float]] = field(default_factory=dict)
     """By namespace, what is scaled, and resource: the kind of target, and its value."""
     nodes: Resources = field(default_factory=dict)
 
-    def container(self, name: Container) -> dict[str, object]:
+    def container(self, name: Key) -> dict[str, object]:
         """The columns of `CONTAINERS` that are known of a container; the others are null."""
-        pod = name[:2]
+        pod = name[0], name[1]
         owner = self.owner.get(pod)
         return {
             "workload": owner and owner.name,
@@ -67,7 +68,7 @@ class Facts:
         kind, value = self.targets.get((pod[0], owner, resource), ("", 0.0))
         if kind == "utilization":
             return value / PERCENT
-        asked = sum(size for key, size in self.requests.items() if key[:2] == pod and key[3] == resource) if kind == "average" else 0.0
+        asked = self.pod_requests.get((*pod, resource), 0.0) if kind == "average" else 0.0
         return value / asked if asked > 0 else None
 
 
@@ -84,12 +85,14 @@ def facts(answers: Mapping[Ask, Answer], settings: CollectSettings) -> Facts:
         s.owner_namespace_label, s.owner_pod_label, s.owner_container_label, s.resource_label
     )
     node = _reads(s.owner_node_label, s.resource_label)
+    requests = _largest(of(Ask.REQUESTS), size)
     return Facts(
         owner=owners(answers, s),
         node=_words(of(Ask.POD_INFO), pod, s.owner_node_label),
         image=_words(of(Ask.IMAGE), container, s.image_label),
         labels=dict(_labels(of(Ask.LABELS), pod)),
-        requests=_largest(of(Ask.REQUESTS), size),
+        requests=requests,
+        pod_requests=_of_pods(requests),
         limits=_largest(of(Ask.LIMITS), size),
         heap_bytes=_heaps(of(Ask.JVM_OLD_HEAP), s) | _heaps(of(Ask.JVM_HEAP), s),
         targets=_targets(of(Ask.HPA_TARGET), of(Ask.HPA_INFO), s),
@@ -97,15 +100,15 @@ def facts(answers: Mapping[Ask, Answer], settings: CollectSettings) -> Facts:
     )
 
 
-def _reads(*labels: str) -> Callable[[Labels], tuple[str, ...]]:
+def _reads(*labels: str) -> Callable[[Labels], Key]:
     return lambda found: tuple(found.get(label, "") for label in labels)
 
 
 def _words(
-    lines: Iterable[tuple[Labels, float]], key: Callable[[Labels], tuple[str, ...]], label: str
-) -> dict[tuple[str, ...], str]:
+    lines: Iterable[tuple[Labels, float]], key: Callable[[Labels], Key], label: str
+) -> dict[Key, str]:
     """A label by key; of several the last in order, and none for an empty one."""
-    found: dict[tuple[str, ...], str] = {}
+    found: dict[Key, str] = {}
     for labels, _ in lines:
         word = labels.get(label, "")
         if word:
@@ -114,33 +117,39 @@ def _words(
 
 
 def _largest(
-    lines: Iterable[tuple[Labels, float]], key: Callable[[Labels], tuple[str, ...]]
-) -> dict[tuple[str, ...], float]:
-    found: dict[tuple[str, ...], float] = {}
+    lines: Iterable[tuple[Labels, float]], key: Callable[[Labels], Key]
+) -> dict[Key, float]:
+    found: dict[Key, float] = {}
     for labels, value in lines:
         if np.isfinite(value) and value >= 0:
             found[key(labels)] = max(value, found.get(key(labels), 0.0))
     return found
 
 
+def _of_pods(requests: Resources) -> dict[Key, float]:
+    """What the containers of a pod ask for together."""
+    found: dict[Key, float] = {}
+    for (namespace, pod, _, resource), size in requests.items():
+        found[namespace, pod, resource] = found.get((namespace, pod, resource), 0.0) + size
+    return found
+
+
 def _labels(
-    lines: Iterable[tuple[Labels, float]], key: Callable[[Labels], tuple[str, ...]]
-) -> Iterable[tuple[tuple[str, ...], str]]:
+    lines: Iterable[tuple[Labels, float]], key: Callable[[Labels], Key]
+) -> Iterable[tuple[Key, str]]:
     for labels, _ in lines:
         own = {k.removeprefix(PREFIX): v for k, v in labels.items() if k.startswith(PREFIX)}
         if own:
             yield key(labels), json.dumps(own, sort_keys=True, ensure_ascii=False)
 
 
-def _heaps(
-    lines: Iterable[tuple[Labels, float]], settings: CollectSettings
-) -> dict[Container, float]:
+def _heaps(lines: Iterable[tuple[Labels, float]], settings: CollectSettings) -> dict[Key, float]:
     """The pools of a heap added up: where one holds all, the others are without bound (-1)."""
     s = settings
     pools = _largest(
         lines, _reads(s.namespace_label, s.pod_label, s.container_label, s.jvm_pool_label)
     )
-    found: dict[Container, float] = {}
+    found: dict[Key, float] = {}
     for (namespace, pod, container, _), size in pools.items():
         name = (namespace, pod, container)
         found[name] = found.get(name, 0.0) + size

@@ -1,8 +1,8 @@
 """The expressions that read a stretch of a cluster.
 
-Usage is asked for series by series, as it was scraped: summing over labels costs a server five times
-what finding and rating costs it (measured), and is done here in no time. Short rates come once, for
-mean, p95 and highest alike. `rate` accounts for counters that began anew.
+Usage is asked for series by series, as it was scraped: summing over labels costs a server five
+times what finding and rating costs it (measured), and is done here in no time. Short rates come
+once, for mean, p95 and highest alike. `rate` accounts for counters that began anew.
 """
 
 from __future__ import annotations
@@ -117,25 +117,23 @@ def clusters_query(settings: CollectSettings, *, from_s: int, to_s: int) -> Quer
 
 def promql(ask: Ask, window: Window, settings: CollectSettings) -> str:
     """The expression of one question."""
-    s, usage, of = settings, _usage(window, settings), f"[{settings.interval_s}s]"
+    s, usage = settings, _usage(window, settings)
     if ask in FACTS:
         return _fact(ask, window, s)
     if ask is Ask.NAMESPACES:
         by = ", ".join(filter(None, (s.cluster_label, s.namespace_label)))
         range_s = min(HOUR_S, window.to_s - window.from_s)
         return f"count by ({by}) (count_over_time({s.cpu_metric}{usage}[{range_s}s]))"
-    if ask is Ask.CPU:
-        return f"rate({s.cpu_metric}{usage}[{s.burst_s}s])"
-    if ask is Ask.MEMORY:
-        return f"max_over_time({s.memory_metric}{usage}{of})"
-    if ask is Ask.THROTTLED:
-        cut, all_periods = (
-            f"increase({name}{usage}{of})" for name in (s.throttled_metric, s.periods_metric)
-        )
-        return f"{cut} / ({all_periods} > 0)"
-    if ask is Ask.OOM_EVENTS:
-        return f"increase({s.oom_metric}{usage}{of}) > 0"
-    return _oom_restarts(window, s)
+    if ask is Ask.OOM_RESTARTS:
+        return _oom_restarts(window, s)
+    of = f"{usage}[{s.interval_s}s]"
+    cut, whole = (f"increase({name}{of})" for name in (s.throttled_metric, s.periods_metric))
+    return {
+        Ask.CPU: f"rate({s.cpu_metric}{usage}[{s.burst_s}s])",
+        Ask.MEMORY: f"max_over_time({s.memory_metric}{of})",
+        Ask.THROTTLED: f"{cut} / ({whole} > 0)",
+        Ask.OOM_EVENTS: f"increase({s.oom_metric}{of}) > 0",
+    }[ask]
 
 
 def _oom_restarts(window: Window, settings: CollectSettings) -> str:

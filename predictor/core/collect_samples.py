@@ -56,7 +56,7 @@ def samples(answers: Mapping[Ask, Answer], window: Window, settings: CollectSett
     row = {name: number for number, name in enumerate(names)}
     shape = (len(names), (window.to_s - window.from_s) // s.interval_s)
     grids = {ask: _per_container(ask, part, row) for ask, part in filled.items()}
-    measures = _measures(grids, shape, s)
+    measures = _measures(grids, shape)
     used = ("cpu_cores", "memory_bytes")
     known = ~np.all([np.isnan(measures[name]) for name in used], axis=0)
     which, stamp = np.nonzero(known)
@@ -70,9 +70,7 @@ def samples(answers: Mapping[Ask, Answer], window: Window, settings: CollectSett
     )
 
 
-def _measures(
-    grids: Mapping[Ask, Grid], shape: tuple[int, int], settings: CollectSettings
-) -> dict[str, Grid]:
+def _measures(grids: Mapping[Ask, Grid], shape: tuple[int, int]) -> dict[str, Grid]:
     """Each column [C, T]."""
     nothing = np.full(shape, np.nan, np.float32)
     short = grids.get(Ask.CPU, nothing).reshape(*shape, -1)
@@ -93,7 +91,8 @@ def _mean(short: Grid) -> Grid:
     known = ~np.isnan(short)
     count = known.sum(axis=2)
     total = np.where(known, short, 0).sum(axis=2, dtype=np.float32)
-    return np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
+    mean: Grid = np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
+    return mean
 
 
 def _quantile(short: Grid, share: float) -> Grid:
@@ -105,7 +104,8 @@ def _quantile(short: Grid, share: float) -> Grid:
         np.take_along_axis(ascending, at[..., None], axis=2)[..., 0]
         for at in (low, np.ceil(rank).astype(np.int64))
     )
-    return (below + (above - below) * (rank - low)).astype(np.float32)
+    between: Grid = (below + (above - below) * (rank - low)).astype(np.float32)
+    return between
 
 
 def _filled(ask: Ask, answer: Answer, window: Window, settings: CollectSettings) -> _Filled:

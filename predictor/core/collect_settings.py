@@ -112,13 +112,13 @@ class CollectSettings:
     interval_s: int = 300
     """Seconds between samples kept: short enough for a peak, and what the public traces have."""
     burst_s: int = 120
-    """Seconds of one short rate, of which mean, p95 and highest are made: two scrapes a minute apart."""
+    """Seconds of one short rate, of which mean, p95 and highest are made: two scrapes or more."""
     burst_every_s: int = 60
     """Seconds from one short rate to the next: each costs an answer of 35 bytes a container."""
     settle_s: int = 300
     """Seconds after an hour's end before it is read: late scrapes and remote writes are there."""
     most_cells: int = 50_000
-    """Series x points of one query: some 2 MB of answer, a thousandth of a server's sample limit."""
+    """Series x points of one query: some 2 MB of answer, a thousandth of a server's limit."""
     most_in_flight: int = 4
     """Queries at once: half of a small server's query slots stay free for people."""
     most_bytes: int = 64 * MIB

@@ -1,8 +1,8 @@
 """Stretches of stamps that one query asks for, and how one that was too much is halved.
 
-A window is a stretch of stamps of some namespaces (or of all), perhaps of those names alone that end
-in certain letters. Halving cuts the time first, then the namespaces, then the letters: names in
-Kubernetes end in a letter or digit, so the halves are disjoint and complete without a list of names.
+A window is a stretch of stamps of some namespaces (or of all), perhaps of those names alone that
+end in certain letters. Halving cuts the time first, then the namespaces, then the letters: names in
+Kubernetes end in a letter or digit, so the halves are disjoint and complete without their list.
 
 A sample stamped t speaks of the `interval_s` seconds up to t. An hour owns the stamps within it.
 """
@@ -35,13 +35,18 @@ def hours(cluster: str, namespaces: tuple[str, ...] | None, hour_s: int, count: 
 
 
 def planned(
-    window: Window, *, series: Mapping[str, int] | int, most_cells: int, interval_s: int, every_s: int
+    window: Window,
+    *,
+    series: Mapping[str, int] | int,
+    most_cells: int,
+    interval_s: int,
+    every_s: int,
 ) -> list[Window]:
     """The window cut so that each part has at most `most_cells` series x points, if it can be.
 
     `series` are those of each namespace, or of all; a point comes every `every_s` seconds.
     """
-    parts = ()
+    parts: tuple[Window, ...] = ()
     if _expected(window, series) * (window.to_s - window.from_s) / every_s > most_cells:
         parts = halved(window, interval_s=interval_s)
     if not parts:
