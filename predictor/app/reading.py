@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
@@ -88,8 +88,7 @@ class Reading:
             if told.gone:
                 break
         self._store_nodes(window, known)
-        for hour_s in wanted:
-            yield self._marked(hour_s, sizes.get(hour_s, {}), told, first=hour_s == wanted[0])
+        yield from self._marked(wanted, sizes, told)
 
     def _without(self, wanted: Sequence[int], why: AnswerFailed) -> Iterator[Hour]:
         """Hours whose beginnings failed: tried in halves, where there is any use in that."""
@@ -198,27 +197,30 @@ class Reading:
         if rows:
             self.account.add_nodes(pa.Table.from_pylist(rows, schema=NODES))
 
-    def _marked(
-        self, hour_s: int, names: Mapping[str, int], told: _Account, *, first: bool
-    ) -> Hour:
-        pieces = tuple(
-            Piece(name, told.samples[hour_s, name], told.missing.get((hour_s, name), ""))
-            for name in sorted(names)
-            if (hour_s, name) in told.samples or (hour_s, name) in told.missing
-        )
-        stored = self.account.stored(hour_s)
-        held = stored.union(piece.namespace for piece in pieces if not piece.missing)
-        if pieces or held:
-            self.account.mark(hour_s, pieces, whole=bool(held) and held >= names.keys())
-        return Hour(
-            self.cluster,
-            hour_s,
-            pieces,
-            gone=told.gone,
-            dropped=told.dropped if first else 0,
-            repeated=told.repeated if first else 0,
-            unowned=told.unowned,
-        )
+    def _marked(self, wanted: Sequence[int], sizes: Sizes, told: _Account) -> list[Hour]:
+        """Writes down what came of the hours, all at once."""
+        pieces = {hour_s: _pieces(hour_s, sizes.get(hour_s, {}), told) for hour_s in wanted}
+        marks = {}
+        for hour_s, of_hour in pieces.items():
+            held = self.account.stored(hour_s) | {p.namespace for p in of_hour if not p.missing}
+            if of_hour or held:
+                marks[hour_s] = of_hour, bool(held) and held >= sizes.get(hour_s, {}).keys()
+        if marks:
+            self.account.mark_all(marks)
+        first = Hour(self.cluster, wanted[0], dropped=told.dropped, repeated=told.repeated)
+        found = [replace(first, pieces=pieces[wanted[0]])]
+        found += [Hour(self.cluster, hour_s, pieces[hour_s]) for hour_s in wanted[1:]]
+        return [replace(hour, gone=told.gone, unowned=told.unowned) for hour in found]
+
+
+def _pieces(hour_s: int, names: Iterable[str], told: _Account) -> tuple[Piece, ...]:
+    """An hour's namespaces that were read or failed."""
+    keys = [(hour_s, name) for name in sorted(names)]
+    return tuple(
+        Piece(key[1], told.samples[key], told.missing.get(key, ""))
+        for key in keys
+        if key in told.samples or key in told.missing
+    )
 
 
 def _largest(sizes: Sizes) -> dict[str, int]:

@@ -7,7 +7,6 @@ a seventh of the time (measured).
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,10 +19,11 @@ from pyarrow import csv
 
 from predictor.core.collect_settings import HOUR_S, CollectSettings
 
-# `"values":[[` stands in no label: a quote within a string is escaped.
-_POINTS: Final = re.compile(rb'"values"\s*:\s*\[\s*(\[[^{}]*\])\s*\]')
+# Neither stands within a label: there a quote is escaped, and a list of points ends a series.
+_FROM: Final = b'"values":[['
+_TO: Final = b"]]"
 _A_LINE_EACH: Final = bytes.maketrans(b"[", b"\n")
-_NOT_NUMBERS: Final = b']"+ \t\r\n'
+_NOT_NUMBERS: Final = b']"+'
 _COLUMNS: Final = csv.ReadOptions(column_names=["ts_s", "value", "end"], use_threads=False)
 _NUMBERS: Final = csv.ConvertOptions(
     include_columns=["ts_s", "value"],
@@ -73,19 +73,18 @@ def parsed(body: bytes) -> Answer:
         Malformed: no complete JSON, another shape than promised, or declared partial by the server.
     """
     with _well_formed():
-        blocks: list[bytes] = []
-        data = _data(_POINTS.sub(lambda found: _kept(found[1], blocks), body))
+        rest, blocks = _apart(body)
+        data = _data(rest)
         if data["resultType"] not in {"matrix", "vector"}:
             raise ValueError("no series")
         lines = data["result"]
         labels = tuple({str(k): str(v) for k, v in line["metric"].items()} for line in lines)
         points = [_points(line, blocks) for line in lines]
-        rows = _numbers(b"".join(points))
-    counts = [block.count(b"\n") for block in points]
-    if sum(counts) != len(rows):
-        raise Malformed("the answer is malformed (points)")
-    series = np.repeat(np.arange(len(labels)), counts)
-    return Answer(labels, series, np.rint(rows[:, 0]).astype(np.int64), rows[:, 1])
+        ts_s, values = _numbers(b"".join(points))
+        series = np.repeat(np.arange(len(labels)), [block.count(b"\n") for block in points])
+        if len(series) != len(values):
+            raise ValueError("points that are none")
+    return Answer(labels, series, ts_s, values)
 
 
 def parsed_names(body: bytes) -> list[str]:
@@ -98,33 +97,38 @@ def parsed_names(body: bytes) -> list[str]:
         return sorted({str(name) for name in _data(body)} - {""})
 
 
-def _kept(block: bytes, blocks: list[bytes]) -> bytes:
-    """Puts points aside; their number stands for them."""
-    blocks.append(block)
-    return b'"values":%d' % (len(blocks) - 1)
+def _apart(body: bytes) -> tuple[bytes, list[bytes]]:
+    """The answer with a number in place of each series' points, and those points."""
+    rest: list[bytes] = []
+    blocks: list[bytes] = []
+    at = 0
+    while (start := body.find(_FROM, at)) >= 0:
+        start += len(_FROM) - 2
+        end = body.index(_TO, start) + len(_TO)
+        rest += [body[at:start], b"%d" % len(blocks)]
+        blocks.append(body[start + 1 : end - 1])
+        at = end
+    return b"".join([*rest, body[at:]]), blocks
 
 
 def _points(line: Mapping[str, Any], blocks: Sequence[bytes]) -> bytes:
     """A series' points, a line each: stamp, value and a comma."""
-    if "values" not in line:
-        ts_s, value = line["value"]
-        return f"\n{ts_s},{float(value)},".encode()
-    values = line["values"]
-    if values == []:
-        return b""
+    values: Any = line["values"] if "values" in line else [line["value"]]
+    if isinstance(values, list):
+        return b"".join(b"\n%r,%r," % (float(ts_s), float(value)) for ts_s, value in values)
     block: bytes = blocks[values]
     return block.translate(_A_LINE_EACH, _NOT_NUMBERS) + b","
 
 
-def _numbers(text: bytes) -> NDArray[np.float64]:
-    """Rows [R, 2] of stamp and value."""
+def _numbers(text: bytes) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Stamps and values [R]."""
     if not text:
-        return np.zeros((0, 2))
+        return np.zeros(0, np.int64), np.zeros(0)
     table = csv.read_csv(pa.BufferReader(text), _COLUMNS, convert_options=_NUMBERS)
-    rows = np.stack([np.asarray(column, np.float64) for column in table.columns], axis=1)
-    if not np.isfinite(rows[:, 0]).all() or (np.abs(rows[:, 0]) > 2**53).any():
+    ts_s, values = (column.to_numpy() for column in table.columns)
+    if not np.isfinite(ts_s).all() or (np.abs(ts_s) > 2**53).any():
         raise ValueError("a stamp is no time")
-    return rows
+    return np.rint(ts_s).astype(np.int64), values
 
 
 def _data(body: bytes) -> Any:  # noqa: ANN401  its shape depends on the question

@@ -118,10 +118,11 @@ def _filled(ask: Ask, answer: Answer, window: Window, settings: CollectSettings)
     column, beside = np.divmod(answer.ts_s - start_s, step_s)
     good = (beside == 0) & (column >= 0) & (column < width)
     good &= (answer.values >= 0) & (answer.values <= LARGEST)
-    grid = np.full((len(names), width), np.nan, np.float32)
-    np.fmax.at(grid, (rows[good], column[good]), answer.values[good].astype(np.float32))
-    kept = int(good.sum())
-    return _Filled(names, grid, len(good) - kept, kept - int(np.count_nonzero(~np.isnan(grid))))
+    cells = np.full(len(names) * width, np.nan, np.float32)
+    np.fmax.at(cells, (rows * width + column)[good], answer.values[good].astype(np.float32))
+    kept = int(np.count_nonzero(good))
+    repeated = kept - int(np.count_nonzero(~np.isnan(cells)))
+    return _Filled(names, cells.reshape(len(names), width), len(good) - kept, repeated)
 
 
 def _named(ask: Ask, labels: Mapping[str, str], settings: CollectSettings) -> tuple[Name, str]:
