@@ -251,11 +251,11 @@ def _counted(found: Samples) -> dict[tuple[int, str], int]:
     spaces = sorted({name[0] for name in found.names})
     number = {name: at for at, name in enumerate(spaces)}
     space = np.array([number[name[0]] for name in found.names], np.int64)[found.which]
-    pairs, counts = np.unique(
-        np.stack([found.ts_s // HOUR_S * HOUR_S, space], axis=1), axis=0, return_counts=True
-    )
-    keys = ((int(hour_s), spaces[at]) for hour_s, at in pairs.tolist())
-    return dict(zip(keys, counts.tolist(), strict=True))
+    keys, counts = np.unique(found.ts_s // HOUR_S * len(spaces) + space, return_counts=True)
+    return {
+        (key // len(spaces) * HOUR_S, spaces[key % len(spaces)]): count
+        for key, count in zip(keys.tolist(), counts.tolist(), strict=True)
+    }
 
 
 def _table(found: Samples) -> pa.Table:
