@@ -22,10 +22,12 @@ from predictor.core.collect_pace import (
     slower,
 )
 from predictor.core.collect_queries import (
+    FACTS,
     Ask,
     Query,
     clusters_query,
     every_s,
+    least_s,
     metrics_query,
     query,
 )
@@ -59,8 +61,8 @@ class Asking:
             window,
             series=series,
             most_cells=self.pace.cells,
-            interval_s=self.settings.interval_s,
-            every_s=every_s(ask, self.settings),
+            interval_s=(least := least_s(ask, window, self.settings)),
+            every_s=least if ask in FACTS else every_s(ask, self.settings),
         )
 
     def window(self, ask: Ask, window: Window, series: Mapping[str, int] | int) -> Answer:
@@ -82,7 +84,7 @@ class Asking:
             except AnswerFailed as why:
                 if requests >= s.most_requests:
                     raise
-                halves = self._halves(todo[-1], why.failure)
+                halves = self._halves(ask, todo[-1], why.failure)
                 if why.failure is not Failure.TOO_LARGE:
                     tries += 1
                     self._rest(why, tries)
@@ -132,11 +134,11 @@ class Asking:
         """Nobody waits for another try any more: the command is being ended."""
         self._ended.set()
 
-    def _halves(self, window: Window, failure: Failure) -> list[Window]:
+    def _halves(self, ask: Ask, window: Window, failure: Failure) -> list[Window]:
         """The later half first, since the last of a list is asked next; none where it is no use."""
         if not halves_help(failure):
             return []
-        return list(halved(window, interval_s=self.settings.interval_s))[::-1]
+        return list(halved(window, interval_s=least_s(ask, window, self.settings)))[::-1]
 
     def _rest(self, why: AnswerFailed, tries: int) -> None:
         """Waits before another try, or gives up."""

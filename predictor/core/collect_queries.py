@@ -60,6 +60,11 @@ def every_s(ask: Ask, settings: CollectSettings) -> int:
     return settings.burst_every_s if ask is Ask.CPU else settings.interval_s
 
 
+def least_s(ask: Ask, window: Window, settings: CollectSettings) -> int:
+    """What a window cannot be cut below: less time makes a fact's answer no smaller."""
+    return window.to_s - window.from_s if ask in FACTS else settings.interval_s
+
+
 def first_s(ask: Ask, window: Window, settings: CollectSettings) -> int:
     """The first stamp of an answer: short rates begin within the interval before the window."""
     if ask is Ask.CPU:

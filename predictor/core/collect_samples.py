@@ -75,11 +75,12 @@ def _measures(grids: Mapping[Ask, Grid], shape: tuple[int, int]) -> dict[str, Gr
     nothing = np.full(shape, np.nan, np.float32)
     short = grids.get(Ask.CPU, nothing).reshape(*shape, -1)
     kills = [grids[ask] for ask in (Ask.OOM_EVENTS, Ask.OOM_RESTARTS) if ask in grids]
+    several = short.shape[2] > 1  # one rate an interval says nothing of its peaks
     return {
         "cpu_cores": _mean(short),
-        "cpu_p95_cores": _quantile(short, 0.95),
-        "cpu_max_cores": np.fmax.reduce(short, axis=2),
-        "cpu_throttled_share": np.fmin(grids.get(Ask.THROTTLED, nothing), 1),
+        "cpu_p95_cores": _quantile(short, 0.95) if several else nothing,
+        "cpu_max_cores": np.fmax.reduce(short, axis=2) if several else nothing,
+        "cpu_throttled_share": np.minimum(grids.get(Ask.THROTTLED, nothing), 1),
         "memory_bytes": grids.get(Ask.MEMORY, nothing),
         # No kill is told by no value: where anybody counts them, that is none.
         "oom_kills": np.nan_to_num(np.rint(np.fmax.reduce(kills))) if kills else nothing,

@@ -132,7 +132,7 @@ class CollectSettings:
     longest_backoff_s: float = 30.0
     """Seconds between tries at most, whatever the server asks for."""
     most_requests: int = 200
-    """For one measure of a piece, all halves counted: beyond it the piece is reported missing."""
+    """For one question, all its halves counted: beyond it its namespaces are reported missing."""
     accept_encoding: str = "identity"
     """Packing an answer costs the server more than finding it; `gzip` over a line one pays for."""
     tenant_header: str = "X-Scope-OrgID"
