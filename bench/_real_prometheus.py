@@ -67,44 +67,53 @@ class Fleet:
 def fill(folder: Path, fleet: Fleet, seed: int) -> None:
     """Makes the blocks that a server of these days would have."""
     first_s = fleet.until_s - fleet.days * DAY_S - 900
-    rng = np.random.default_rng(seed)
-    cores, counted = rng.gamma(1.0, 0.2, fleet.workloads), np.zeros(fleet.workloads)
+    used = _Used(np.random.default_rng(seed), fleet)
     folder.mkdir(parents=True, exist_ok=True)
     for block_s in range(first_s // BLOCK_S * BLOCK_S, fleet.until_s, BLOCK_S):
         from_s = max(block_s, first_s)
         stamps = np.arange(from_s, min(block_s + BLOCK_S, fleet.until_s), SCRAPE_S)
         text = folder / "block.txt"
         with text.open("w") as out:
-            _write(out, fleet, stamps, cores, counted, rng)
+            _write(out, fleet, stamps, used)
         command = ["promtool", "tsdb", "create-blocks-from", "openmetrics", "-q"]
         command += [f"--max-block-duration={BLOCK_S}s", str(text), str(folder / "data")]
-        subprocess.run(command, check=True, capture_output=True)
+        subprocess.run(command, check=True, capture_output=True)  # noqa: S603  our own words
         text.unlink()
 
 
-def _write(
-    out: IO[str],
-    fleet: Fleet,
-    stamps: np.ndarray,
-    cores: np.ndarray,
-    counted: np.ndarray,
-    rng: np.random.Generator,
-) -> None:
-    """CPU with a daily wave and noise, memory that wanders, and the facts."""
-    wave, count = 1 + 0.5 * np.sin(2 * np.pi * stamps / DAY_S), len(stamps)
-    out.write("# TYPE container_cpu_usage_seconds counter\n")
-    for number, mean in enumerate(cores):
-        used_s = mean * wave * rng.gamma(4.0, 0.25, count) * SCRAPE_S
-        total_s = counted[number] + np.cumsum(used_s)
-        counted[number] = total_s[-1]
-        values = (f"{value:.6f}" for value in total_s.tolist())
-        _lines(out, "container_cpu_usage_seconds_total", fleet.container(number), stamps, values)
-    out.write("# TYPE container_memory_working_set_bytes gauge\n")
-    for number, mean in enumerate(cores):
-        wander = 1 + np.cumsum(rng.normal(0, 0.001, count))
-        pages = (mean * 2**18 * np.maximum(wander, 0.1)).astype(np.int64)
-        values = (str(4_096 * page) for page in pages.tolist())
-        _lines(out, "container_memory_working_set_bytes", fleet.container(number), stamps, values)
+class _Used:
+    """CPU with a daily wave and noise, and memory that wanders, block after block."""
+
+    def __init__(self, rng: np.random.Generator, fleet: Fleet) -> None:
+        self._rng = rng
+        self._cores = rng.gamma(1.0, 0.2, fleet.workloads)
+        self._total_s = np.zeros(fleet.workloads)
+
+    def cpu(self, number: int, stamps: np.ndarray) -> Iterator[str]:
+        """A counter that goes on where the block before ended."""
+        wave = 1 + 0.5 * np.sin(2 * np.pi * stamps / DAY_S)
+        used_s = self._cores[number] * wave * self._rng.gamma(4.0, 0.25, len(stamps)) * SCRAPE_S
+        total_s = self._total_s[number] + np.cumsum(used_s)
+        self._total_s[number] = total_s[-1]
+        return (f"{value:.6f}" for value in total_s.tolist())
+
+    def memory(self, number: int, stamps: np.ndarray) -> Iterator[str]:
+        """A gauge of whole pages."""
+        wander = 1 + np.cumsum(self._rng.normal(0, 0.001, len(stamps)))
+        pages = (self._cores[number] * 2**18 * np.maximum(wander, 0.1)).astype(np.int64)
+        return (str(4_096 * page) for page in pages.tolist())
+
+
+def _write(out: IO[str], fleet: Fleet, stamps: np.ndarray, used: _Used) -> None:
+    """A block's usage and facts, family by family."""
+    for family, suffix, kind, values in (
+        ("container_cpu_usage_seconds", "_total", "counter", used.cpu),
+        ("container_memory_working_set_bytes", "", "gauge", used.memory),
+    ):
+        out.write(f"# TYPE {family} {kind}\n")
+        for number in range(fleet.workloads):
+            of = fleet.container(number)
+            _lines(out, family + suffix, of, stamps, values(number, stamps))
     told = [fact for number in range(fleet.workloads) for fact in fleet.facts(number)]
     now_and_then = stamps[:: FACTS_EVERY_S // SCRAPE_S]
     for metric in dict.fromkeys(name for name, *_ in told):
@@ -165,7 +174,7 @@ def served(folder: Path) -> Iterator[Served]:
         f"--web.listen-address=127.0.0.1:{port}",
     ]
     with (folder / "log").open("w") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log)
+        process = subprocess.Popen(command, stdout=log, stderr=log)  # noqa: S603  our own words
         try:
             server = Served(f"http://127.0.0.1:{port}", process)
             _wait_until_ready(server)
