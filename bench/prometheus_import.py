@@ -6,9 +6,10 @@ Needs Debian's prometheus and promtool. 14 days at one scrape a minute are made 
 laid down as blocks; each arm gets a new server over them. `value` is ours, `baseline_value` that of
 KRR's queries alone: `simple` strategy at its defaults, four instant queries a container over 336 h
 in steps of 75 s, ten in flight. Ours is the two commands as a user types them, from the start of
-the program to the last row; `daily` is a day's collection and a recommendation from all 14, which
-is what repeats (KRR reads all days each time); `means_only` leaves out the short rates. CPU seconds are those of server and client together, which hold still
-where wall seconds hang on the machine's other work.
+the program to the last row. `daily` is a day's collection and a recommendation from all 14, which
+is what repeats (KRR reads all days each time); `means_only` leaves out the short rates. CPU seconds
+are those of server and client together: they hold still where wall seconds hang on what else the
+machine does.
 """
 
 from __future__ import annotations
