@@ -66,13 +66,23 @@ def collect(
     settings = changed_settings([f"cluster_label={cluster_label}", *changes])
     wanted = Wanted(into, since, clusters, frozenset(namespaces))
     server = Server(url, tenant, token_file, ca_file)
+    done, tried = collected(server, settings, wanted)
+    print_rows(_account(done), output, title=f"collected into {into}")
+    if tell_missing(done, tried):
+        raise SystemExit(1)
+
+
+def collected(server: Server, settings: CollectSettings, wanted: Wanted) -> tuple[list[Hour], int]:
+    """What became of the hours that were tried, and how many were wanted.
+
+    Raises:
+        BadInput: the server cannot be reached or refuses.
+    """
     with PrometheusClient(server, settings) as client:
         asking = Asking(client, settings)
         todo = clusters_and_hours(asking, wanted)
         hours = collected_hours(asking, wanted, todo)
-        done = list(progress_over(hours, total=len(todo), what="collecting"))
-    print_rows(_account(done), output, title=f"collected into {into}")
-    _tell_missing(done, len(todo))
+        return list(progress_over(hours, total=len(todo), what="collecting")), len(todo)
 
 
 def changed_settings(changes: Sequence[str]) -> CollectSettings:
@@ -119,8 +129,8 @@ def _account(done: Sequence[Hour]) -> list[dict[str, object]]:
     return rows
 
 
-def _tell_missing(done: Sequence[Hour], wanted: int) -> None:
-    """Ends with exit code 1 where something is missing."""
+def tell_missing(done: Sequence[Hour], wanted: int) -> bool:
+    """Says on stderr what is missing; returns whether anything is."""
     missing = [(hour, piece) for hour in done for piece in hour.pieces if piece.missing]
     for hour, piece in missing[:TOLD]:
         click.echo(
@@ -132,5 +142,4 @@ def _tell_missing(done: Sequence[Hour], wanted: int) -> None:
         click.echo(f"... and {len(missing) - TOLD} more in collected.json", err=True)
     if len(done) < wanted:
         click.echo(f"stopped: {wanted - len(done)} hours were not tried; run it again", err=True)
-    if missing:
-        raise SystemExit(1)
+    return bool(missing)

@@ -12,8 +12,11 @@ HOUR_S = 3_600
 NOW_S = 1_700_006_400  # on the hour
 PODS = {"shop": ("web-a", "web-b", "cron-7"), "other": ("web-a",)}
 
-METRICS = ("container_cpu_usage_seconds_total", "container_memory_working_set_bytes")
-METRICS += ("kube_pod_owner",)
+METRICS: tuple[str, ...] = (
+    "container_cpu_usage_seconds_total",
+    "container_memory_working_set_bytes",
+    "kube_pod_owner",
+)
 
 Fault = Callable[[Asked], Reply | None]
 

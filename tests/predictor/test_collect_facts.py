@@ -23,7 +23,7 @@ def known(settings: CollectSettings = SETTINGS, **answers: list[Answer]) -> Fact
     return facts({Ask[name]: together(told) for name, told in answers.items()}, settings)
 
 
-def fact(value: float = 1.0, **labels: str) -> Answer:
+def fact(value: float = 1.0, /, **labels: str) -> Answer:
     return line((0, value), **labels)
 
 
