@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import click
@@ -11,14 +11,17 @@ import click
 from predictor.core.history import history_of
 from predictor.core.ranking import (
     Finding,
+    Key,
     bytes_per_core,
     declared_by_container,
     finding,
     key_of,
     ranked,
 )
-from predictor.core.recommend import SizingSettings, containers_of, recommendations
+from predictor.core.recommend import SizingSettings, recommendations
 from predictor.core.seen import unseen_pods
+from predictor.core.steady import Standing, declared, standing, steady
+from predictor.core.use import containers_of
 from slacktide.errors import BadInput
 from slacktide.messages import Recommendation
 from slacktide.trace import Trace
@@ -62,21 +65,39 @@ def times_of(trace: Trace, at_s: Sequence[int]) -> tuple[int, ...]:
 
 
 def findings_at(
-    past: Trace, now_s: int, wanted: Filters, settings: SizingSettings
+    past: Trace,
+    now_s: int,
+    wanted: Filters,
+    settings: SizingSettings,
+    before: Mapping[Key, Standing] = {},
 ) -> tuple[Finding, ...]:
     """Ranked findings of one time, from what was `seen(...)` until then.
+
+    What stood `before`, or is declared, stands where a change would be noise.
 
     Raises:
         BadInput: nothing that runs then is wanted.
     """
     containers = containers_of(past)
     there = recommendations(history_of(past), containers, now_s, settings)
-    kept = [advice for advice in there if wanted.want(advice)]
+    kept = [
+        steady(one, before.get(key_of(one), declared(one))) for one in there if wanted.want(one)
+    ]
     if not kept:
         raise BadInput(_nothing(there, now_s))
-    declared = declared_by_container(past, containers, now_s)
+    beside = declared_by_container(past, containers, now_s)
     weight = bytes_per_core(past.nodes.cpu_cores, past.nodes.memory_bytes)
-    return ranked([finding(one, declared[key_of(one)]) for one in kept], weight)
+    return ranked([finding(one, beside[key_of(one)]) for one in kept], weight)
+
+
+def now_standing(
+    findings: Sequence[Finding], before: Mapping[Key, Standing]
+) -> dict[Key, Standing]:
+    """What stands after these findings, for the next time that is asked about."""
+    advised = {key_of(found.advice): found.advice for found in findings}
+    return dict(before) | {
+        key: standing(one, before.get(key, declared(one))) for key, one in advised.items()
+    }
 
 
 def say_unseen(past: Trace, now_s: int) -> None:

@@ -8,11 +8,12 @@ from pathlib import Path
 import click
 
 from predictor.app.explain_workload import explanation
-from predictor.app.findings import filters, findings_at, say_unseen, times_of
+from predictor.app.findings import filters, findings_at, now_standing, say_unseen, times_of
 from predictor.app.recommend_output import FORMATS, SEVERAL_TIMES, emit
-from predictor.core.ranking import Finding
+from predictor.core.ranking import Finding, Key
 from predictor.core.recommend import SizingSettings
 from predictor.core.seen import seen
+from predictor.core.steady import Standing
 from slacktide.errors import BadInput
 from slacktide.trace import read_trace
 
@@ -48,7 +49,8 @@ def recommend(
 ) -> None:
     """Say what each container should request, and what that frees.
 
-    Without --at the end of the trace is now. Nothing later than that time is read. Rows are
+    Without --at the end of the trace is now. Nothing later than that time is read. What is
+    declared, or was answered for an earlier --at, stands where a change would be noise. Rows are
     ranked: what needs more, then what hands back most over all replicas. krr-json has KRR's keys;
     kustomize is a component for an overlay; each patch is a file for kubectl patch.
 
@@ -67,10 +69,13 @@ def recommend(
     wanted, settings = filters(namespaces, kinds, workload), SizingSettings()
     whole = read_trace(trace)
     found: list[Finding] = []
+    stands: dict[Key, Standing] = {}
     for now_s in times_of(whole, at_s):
         past = seen(whole, now_s)
         say_unseen(past, now_s)
-        found += findings_at(past, now_s, wanted, settings)
+        answered = findings_at(past, now_s, wanted, settings, stands)
+        stands = now_standing(answered, stands)
+        found += answered
     title = f"right-sizing at {found[0].advice.at_s} s"
     emit(found, output, fileoutput, title=title, settings=settings)
 
