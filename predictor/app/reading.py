@@ -31,6 +31,8 @@ from predictor.core.tables import CONTAINERS, NODES
 
 ALL: Final = "*"  # stands for the namespaces of an hour whose list could not be had
 
+ALWAYS: Final = {Ask.CPU, Ask.MEMORY}
+
 Sizes = Mapping[int, Mapping[str, int]]  # series by hour and namespace
 
 
@@ -83,8 +85,7 @@ class Reading:
             return
         told = _Account()
         for batch in self._batches(window, sizes):
-            asked = [ask for ask in MEASURES if needs(ask, self.asking.settings) <= metrics]
-            self._batch(batch, asked, sizes, known, told)
+            self._batch(batch, self._measures(metrics), sizes, known, told)
             if told.gone:
                 break
         self._store_nodes(window, known)
@@ -115,6 +116,11 @@ class Reading:
         asked = [ask for ask in FACTS if needs(ask, settings) <= set(metrics)]
         answers = self.pool.map(lambda ask: self.asking.window(ask, window, series), asked)
         return facts(dict(zip(asked, answers, strict=True)), settings)
+
+    def _measures(self, metrics: frozenset[str]) -> list[Ask]:
+        """CPU and memory whatever an index says: without them an hour would pass for empty."""
+        settings = self.asking.settings
+        return [ask for ask in MEASURES if ask in ALWAYS or needs(ask, settings) <= metrics]
 
     def _batches(self, window: Window, sizes: Sizes) -> Iterator[Window]:
         """The namespaces in lots of which a query can hold an hour."""

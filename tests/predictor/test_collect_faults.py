@@ -317,6 +317,15 @@ def test_small_namespaces_are_asked_for_together_and_for_many_hours(story: Story
     assert len(story.asked) < 12
 
 
+def test_an_index_that_knows_no_metric_costs_facts_and_no_samples(
+    story: Story, sound: pa.Table
+) -> None:
+    story.fleet.metrics = ()
+    (hour,) = story.run()
+    assert hour.unowned == 4
+    assert story.stored().equals(sound)
+
+
 def test_a_metric_that_is_not_there_is_not_asked_for(story: Story) -> None:
     story.run()
     assert not any("cfs" in asked.params.get("query", "") for asked in story.asked)
