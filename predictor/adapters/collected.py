@@ -1,20 +1,21 @@
 """What was collected: the finished (cluster, namespace, hour) pieces, in collected.json.
 
 A piece is written here after its samples, never before: at worst it is read twice and stored once.
-What is forgotten here is collected again. Every change reads the file anew under the writer's lock,
-so a collection that runs and a repair beside it do not undo each other.
+What is forgotten here is collected again. Every change starts from the file as it is, under the
+writer's lock, so a collection that runs and a repair beside it do not undo each other.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
 import pyarrow as pa
+from pydantic_core import from_json, to_json
 
 from predictor.adapters.day_files import TORN
 from predictor.adapters.inventory import Inventory
@@ -53,6 +54,7 @@ class Collected:
         self._folder = root / f"cluster={quote(cluster, safe='')}"
         self._file, self._say, self._interval_s = self._folder / FILE, say, interval_s
         self._inventory = Inventory(self._folder, say)
+        self._state = _state(self._file)
         self._hours = self._load()
 
     def whole(self, hour_s: int) -> bool:
@@ -94,7 +96,8 @@ class Collected:
     def mark_all(self, hours: Mapping[int, tuple[Collection[Piece], bool]]) -> None:
         """Adds pieces of hours, and whether each hour has no others; written once."""
         with only_writer(self._folder):
-            self._hours = self._load()
+            if _state(self._file) != self._state:
+                self._hours = self._load()
             for hour_s, (pieces, whole) in hours.items():
                 self._mark(str(hour_s), pieces, whole=whole)
             self._write()
@@ -135,13 +138,14 @@ class Collected:
 
     def _write(self) -> None:
         account = {"version": VERSION, "interval_s": self._interval_s, "hours": self._hours}
-        write_whole(self._file, json.dumps(account).encode())
+        write_whole(self._file, to_json(account, indent=1))
+        self._state = _state(self._file)
 
     def _load(self) -> Hours:
         if not self._file.is_file():
             return {}
         try:
-            account = json.loads(self._file.read_bytes())
+            account = from_json(self._file.read_bytes())
             version, interval_s, hours = (account[k] for k in ("version", "interval_s", "hours"))
             kept = {str(int(at)): hour for at, hour in hours.items()}
             torn = any(not {"whole", "stored", "missing"} <= hour.keys() for hour in kept.values())
@@ -158,6 +162,16 @@ class Collected:
     def _begin_again(self) -> Hours:
         """Sets a torn account aside."""
         aside = self._file.with_name(FILE + TORN)
-        self._file.replace(aside)
+        with suppress(OSError):  # a reader may not write here; the next collect may
+            self._file.replace(aside)
         self._say(f"{self._file} is torn: set aside as {aside.name}; all hours are read again")
         return {}
+
+
+def _state(file: Path) -> tuple[int, int, int] | None:
+    """Tells one writing of a file from another: each is a new file."""
+    try:
+        about = file.stat()
+    except FileNotFoundError:
+        return None
+    return about.st_ino, about.st_mtime_ns, about.st_size

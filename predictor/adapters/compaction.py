@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from predictor.adapters.day_files import Day, Torn, opened
-from predictor.core.newest import CODED, newest, one_dictionary, row_shards
+from predictor.core.newest import CODED, Homes, newest, one_dictionary, row_shards
 
 
 class TornFile(Exception):  # noqa: N818  the caller sets the file aside and tries again
@@ -46,7 +46,7 @@ class _Source:
     rows: Mapping[int, int]
 
 
-def compacted(day: Day, node_of: Mapping[str, str], shards: int) -> Compacted:
+def compacted(day: Day, homes: Homes) -> Compacted:
     """Compacts a day whose folder is locked. Memory is that of one shard.
 
     Raises:
@@ -54,16 +54,14 @@ def compacted(day: Day, node_of: Mapping[str, str], shards: int) -> Compacted:
         BadInput: the disk is full.
     """
     sources = [
-        _source(day.shard(shard) / name, shard, node_of, shards)
+        _source(day.shard(shard) / name, shard, homes)
         for shard in day.shards()
         for name in day.names(shard)
     ]
     sources.sort(key=lambda source: source.path.name)
     number, made = day.next_number(), []
-    for shard in range(shards):
-        tables = [
-            _rows(source, shard, node_of, shards) for source in sources if shard in source.rows
-        ]
+    for shard in range(homes.shards):
+        tables = [_rows(source, shard, homes) for source in sources if shard in source.rows]
         if tables:
             table = newest(tables)
             day.add_whole(shard, number, table)
@@ -84,19 +82,19 @@ def compacted(day: Day, node_of: Mapping[str, str], shards: int) -> Compacted:
     )
 
 
-def _source(path: Path, shard: int, node_of: Mapping[str, str], shards: int) -> _Source:
+def _source(path: Path, shard: int, homes: Homes) -> _Source:
     pods = one_dictionary(_read(path, ("pod",)))
-    homes, rows = np.unique(row_shards(pods, node_of, shards), return_counts=True)
-    return _Source(path, shard, dict(zip(homes.tolist(), rows.tolist(), strict=True)))
+    rows = np.bincount(row_shards(pods, homes)).tolist()
+    return _Source(path, shard, {home: count for home, count in enumerate(rows) if count})
 
 
-def _rows(source: _Source, shard: int, node_of: Mapping[str, str], shards: int) -> pa.Table:
+def _rows(source: _Source, shard: int, homes: Homes) -> pa.Table:
     """The rows of a file that belong in a shard."""
     table = _read(source.path, CODED.names)
     if len(source.rows) == 1:
         return table
     table = one_dictionary(table)
-    return table.filter(pa.array(row_shards(table, node_of, shards) == shard))
+    return table.filter(pa.array(row_shards(table, homes) == shard))
 
 
 def _read(path: Path, columns: tuple[str, ...] | list[str]) -> pa.Table:

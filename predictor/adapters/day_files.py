@@ -210,18 +210,31 @@ def coded(columns: Sequence[str]) -> pa.Schema:
 
 
 def _parquet(table: pa.Table) -> memoryview:
-    """A sorted table of `CODED` as a file's bytes, always the same for the same rows."""
+    """What `newest` returned as a file's bytes, always the same for the same rows."""
     sink = pa.BufferOutputStream()
-    pq.write_table(
-        table,
+    with pq.ParquetWriter(
         sink,
+        CODED,
         compression="zstd",
-        row_group_size=ROW_GROUP,
         use_dictionary=list(RARE_VALUES),
         column_encoding=dict.fromkeys(FLOATS, "BYTE_STREAM_SPLIT"),
         write_page_checksum=True,
-    )
+    ) as writer:
+        for first in range(0, len(table), ROW_GROUP):
+            writer.write_table(_own_pods(table.slice(first, ROW_GROUP)), row_group_size=ROW_GROUP)
     return memoryview(sink.getvalue())
+
+
+def _own_pods(table: pa.Table) -> pa.Table:
+    """A sorted table with a dictionary of its own pods alone: what is given is what is written."""
+    pods = table["pod"].combine_chunks()
+    codes = pods.indices
+    first, last = codes[0].as_py(), codes[-1].as_py()
+    own = pa.DictionaryArray.from_arrays(
+        pc.subtract(codes, pa.scalar(first, codes.type)),
+        pods.dictionary.slice(first, last - first + 1),
+    )
+    return table.set_column(table.column_names.index("pod"), CODED.field("pod"), own)
 
 
 def _counts(name: str, through: int) -> bool:

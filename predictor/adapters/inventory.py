@@ -6,7 +6,6 @@ goes but by retention, so deleted pods keep their owners.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
@@ -19,6 +18,7 @@ from predictor.adapters.day_files import TORN, first_line
 from predictor.adapters.saying import Say, say_on_stderr
 from predictor.adapters.whole_files import make_folder, write_whole
 from predictor.adapters.writer_lock import only_writer
+from predictor.core.newest import Homes
 from predictor.core.tables import CONTAINERS, NODES
 from slacktide.errors import BadInput
 
@@ -50,13 +50,13 @@ class Inventory:
         """Adds rows of `NODES`. Raises `BadInput` where they do not fit."""
         self._add(self._nodes, seen, NODES, NODE_KEY)
 
-    def node_of_pod(self) -> Mapping[str, str]:
-        """The newest known node of each pod that has one."""
+    def homes(self, shards: int) -> Homes:
+        """The shard of each pod by its newest known node."""
         try:
             about = self._containers.stat()
         except FileNotFoundError:
-            return {}
-        return _node_of_pod(self._containers, about.st_mtime_ns, about.st_ino, about.st_size)
+            return Homes({}, shards)
+        return _homes(shards, self._containers, about.st_mtime_ns, about.st_ino, about.st_size)
 
     def forget_before(self, cut_s: int) -> int:
         """Drops containers and nodes not seen since; returns how many containers."""
@@ -122,14 +122,15 @@ def _newest_facts(table: pa.Table, key: tuple[str, ...]) -> pa.Table:
 
 
 @lru_cache(maxsize=8)
-def _node_of_pod(file: Path, *_: int) -> Mapping[str, str]:
+def _homes(shards: int, file: Path, *_: int) -> Homes:
     """Of one state of the file, told by its times and size."""
     try:
         table = pq.ParquetFile(file).read(columns=["pod", "node", "last_seen_s"])
     except (pa.ArrowException, OSError):
-        return {}
+        return Homes({}, shards)
     table = table.filter(pc.is_valid(table["node"])).sort_by([("last_seen_s", "ascending")])
-    return dict(zip(table["pod"].to_pylist(), table["node"].to_pylist(), strict=True))
+    node_of = dict(zip(table["pod"].to_pylist(), table["node"].to_pylist(), strict=True))
+    return Homes(node_of, shards)
 
 
 def _parquet(table: pa.Table) -> memoryview:

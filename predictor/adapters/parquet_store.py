@@ -107,7 +107,7 @@ class ParquetStore:
         if int(days.min()) < -MOST_DAYS or int(days.max()) > MOST_DAYS:
             raise BadInput("usage samples: ts_s is no time in seconds")
         self._manifest = begin(self.root, self._manifest)
-        shard = row_shards(table, self.inventory(cluster).node_of_pod(), self.shards())
+        shard = row_shards(table, self.inventory(cluster).homes(self.shards()))
         with only_writer(self.folder(cluster)):
             return sum(
                 self._add(self.day(cluster, int(day)), table, np.where(days == day, shard, -1))
@@ -236,7 +236,7 @@ class ParquetStore:
             tables = self.readable(parts, CODED.names)
             day.add_part(shard, number, newest(tables))
             for file in parts:
-                file.path.unlink()
+                file.path.unlink(missing_ok=True)  # the newest may say it all, and be renamed
 
 
 def conformed(samples: pa.Table) -> pa.Table:

@@ -59,8 +59,8 @@ class Repair:
         while True:
             try:
                 with only_writer(self._folder):
-                    node_of = self._inventory.node_of_pod()
-                    return compacted(self._day(number), node_of, self._store.shards())
+                    homes = self._inventory.homes(self._store.shards())
+                    return compacted(self._day(number), homes)
             except TornFile as found:
                 self._set_aside(found.torn)
 
@@ -112,7 +112,10 @@ class Repair:
 
     def _rename(self, torn: Torn) -> None:
         aside = torn.path.with_name(torn.path.name + TORN)
-        torn.path.replace(aside)
+        try:
+            torn.path.replace(aside)
+        except FileNotFoundError:
+            return  # another process has set it aside or compacted its day meanwhile
         self._say(
             f"{torn.path} is torn ({torn.why}): set aside as {aside.name};"
             " the next collect reads again what it held"

@@ -7,7 +7,7 @@ unknown. Both are pure, so a store in any state of repair has one meaning.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 from zlib import crc32
 
@@ -27,19 +27,36 @@ CODED: Final = pa.schema(
 )
 
 
+class Homes(dict[str, int]):
+    """The shard of each pod, worked out when first asked for; nobody writes to it."""
+
+    def __init__(self, node_of: Mapping[str, str], shards: int) -> None:
+        super().__init__()
+        self._node_of, self.shards = node_of, shards
+
+    def __missing__(self, pod: str) -> int:
+        shard = crc32(self._node_of.get(pod, pod).encode()) % self.shards
+        self[pod] = shard
+        return shard
+
+
 def newest(tables: Sequence[pa.Table]) -> pa.Table:
     """The last row of each key, sorted by pod, container and ts_s; one chunk a column.
 
     `tables` have columns of `CODED`, the key's among them, all within one day; later tables, and
-    later rows of a table, count as written later.
+    later rows of a table, count as written later. The dictionaries hold the names that occur,
+    sorted, so codes are in the order of names.
     """
     table = one_dictionary(pa.concat_tables(tables)).combine_chunks()
     if not len(table):
         return table
+    for name in NAMES:
+        place = table.column_names.index(name)
+        table = table.set_column(place, CODED.field(name), _sorted(table[name]))
     ts_s = np.asarray(table["ts_s"])
     first_s, last_s = int(ts_s.min()), int(ts_s.max())
-    containers = _ranks(table["container"])
-    series = _ranks(table["pod"]) * (int(containers.max()) + 1) + containers
+    pods, containers = (_codes(table[name]).astype(np.int64) for name in NAMES)
+    series = pods * (int(containers.max()) + 1) + containers
     key = series * (last_s - first_s + 1) + (ts_s - first_s)
     if (np.diff(key) > 0).all():
         return table
@@ -54,29 +71,28 @@ def one_dictionary(table: pa.Table) -> pa.Table:
     return table.unify_dictionaries()
 
 
-def shards_of(pods: Iterable[str], node_of: Mapping[str, str], shards: int) -> NDArray[np.int64]:
-    """The shard of each pod, 0..shards-1."""
-    homes = (crc32(node_of.get(pod, pod).encode()) % shards for pod in pods)
-    return np.fromiter(homes, np.int64)
-
-
-def row_shards(table: pa.Table, node_of: Mapping[str, str], shards: int) -> NDArray[np.int64]:
+def row_shards(table: pa.Table, homes: Homes) -> NDArray[np.int64]:
     """The shard of each row of a table whose pods are in one dictionary."""
-    pods, codes = _dictionary(table["pod"])
-    return shards_of(pods.to_pylist(), node_of, shards)[codes]
+    if not len(table):
+        return np.empty(0, np.int64)
+    names = table["pod"].chunk(0).dictionary.to_pylist()
+    shards = np.fromiter(map(homes.__getitem__, names), np.int64, len(names))
+    return shards[_codes(table["pod"])]
 
 
-def _ranks(column: pa.ChunkedArray) -> NDArray[np.int64]:
-    """For each row the place of its name among the sorted names."""
-    names, codes = _dictionary(column)
-    rank = np.empty(len(names), np.int64)
-    rank[pc.sort_indices(names).to_numpy()] = np.arange(len(names))
-    return rank[codes]
+def _codes(column: pa.ChunkedArray) -> NDArray[np.int32]:
+    """For each row the place of its name in the one dictionary."""
+    codes: NDArray[np.int32] = np.concatenate([chunk.indices.to_numpy() for chunk in column.chunks])
+    return codes
 
 
-def _dictionary(column: pa.ChunkedArray) -> tuple[pa.Array, NDArray[np.int32]]:
-    """The names [D] and each row's code [R], of a column with one dictionary."""
-    if not len(column):
-        return pa.array([], pa.string()), np.empty(0, np.int32)
-    codes = np.concatenate([chunk.indices.to_numpy() for chunk in column.chunks])
-    return column.chunk(0).dictionary, codes
+def _sorted(column: pa.ChunkedArray) -> pa.DictionaryArray:
+    """The same names with a sorted dictionary of those that occur."""
+    names, codes = column.chunk(0).dictionary, _codes(column)
+    occurs = np.zeros(len(names), bool)
+    occurs[codes] = True
+    order = pc.sort_indices(names).to_numpy()
+    order = order[occurs[order]]
+    place = np.empty(len(names), np.int32)
+    place[order] = np.arange(len(order), dtype=np.int32)
+    return pa.DictionaryArray.from_arrays(pa.array(place[codes]), names.take(pa.array(order)))

@@ -348,5 +348,5 @@ def test_a_server_that_is_down_is_one_clear_line(story: Story) -> None:
 def test_another_interval_is_not_mixed_in(story: Story) -> None:
     story.run()
     other = Story(story.root, CollectSettings(settle_s=0, interval_s=900, burst_s=120))
-    with pytest.raises(BadInput, match="every 300 s, not 900"):
+    with pytest.raises(BadInput, match="holds samples every 300 s, not 900"):
         other.run()

@@ -137,6 +137,15 @@ def test_samples_that_do_not_fit_are_refused(tmp_path: Path, wrong: pa.Table, sa
     assert not list(tmp_path.iterdir())
 
 
+def test_parts_that_the_newest_says_all_of_become_it(tmp_path: Path) -> None:
+    store = ParquetStore(tmp_path)
+    for turn in range(MOST_PARTS):
+        store.append("here", samples([300 * turn]))
+    store.append("here", samples([300 * turn for turn in range(MOST_PARTS)]))
+    assert len(list(tmp_path.rglob("*.parquet"))) == 1
+    assert len(store.read("here", from_s=0, to_s=DAY_S)) == MOST_PARTS
+
+
 def test_missing_measurements_stay_missing(tmp_path: Path) -> None:
     store = ParquetStore(tmp_path)
     store.append("here", samples([300]))
