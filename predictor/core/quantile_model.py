@@ -11,7 +11,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.ensemble import HistGradientBoostingRegressor
 
 from predictor.core.outlook import FEATURES, UNORDERED, FeatureTable
 from predictor.core.trees import Trees, predict_trees, trees_of
@@ -40,6 +39,9 @@ def fit(features: FeatureTable, ratio: FloatArray, *, windows: float) -> Quantil
 
     `features` [R, F], `ratio` [R] peak over reference, `windows` the independent ones among R.
     """
+    # Here and not above: it takes longer to load than most commands that never fit anything.
+    from sklearn.ensemble import HistGradientBoostingRegressor  # noqa: PLC0415
+
     fitted = HistGradientBoostingRegressor(
         loss="quantile",
         quantile=QUANTILE,
