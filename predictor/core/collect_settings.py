@@ -117,8 +117,8 @@ class CollectSettings:
     """Seconds from one short rate to the next: each costs an answer of 35 bytes a container."""
     settle_s: int = 300
     """Seconds after an hour's end before it is read: late scrapes and remote writes are there."""
-    most_cells: int = 50_000
-    """Series x points of one query: some 2 MB of answer, a thousandth of a server's limit."""
+    most_cells: int = 25_000
+    """Series x points of one query: 1 MB of answer; larger ones cost memory and save little."""
     most_in_flight: int = 4
     """Queries at once: half of a small server's query slots stay free for people."""
     most_bytes: int = 64 * MIB

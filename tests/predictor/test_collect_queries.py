@@ -160,16 +160,16 @@ def test_settings_that_no_server_could_have_are_refused(
 def test_a_suffering_server_is_asked_less_and_a_well_one_more() -> None:
     pace = beginning(SETTINGS)
     pace = slower(pace, Failure.OVERLOADED)
-    assert (pace.cells, pace.in_flight) == (25_000, 2)
-    pace = slower(pace, Failure.TOO_LARGE)
     assert (pace.cells, pace.in_flight) == (12_500, 2)
+    pace = slower(pace, Failure.TOO_LARGE)
+    assert (pace.cells, pace.in_flight) == (6_250, 2)
     pace = slower(slower(pace, Failure.BUSY), Failure.BUSY)
-    assert (pace.cells, pace.in_flight) == (12_500, 1), "one at least"
+    assert (pace.cells, pace.in_flight) == (6_250, 1), "one at least"
     for _ in range(200):
         pace = after_answer(pace, SETTINGS)
         assert pace.cells <= SETTINGS.most_cells
         assert pace.in_flight <= SETTINGS.most_in_flight
-    assert (pace.cells, pace.in_flight) == (50_000, 4)
+    assert (pace.cells, pace.in_flight) == (25_000, 4)
 
 
 @pytest.mark.parametrize(
