@@ -12,7 +12,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.ensemble import HistGradientBoostingRegressor
 
 from predictor.core.linear_quantile import PARTS, fit_shares, parts
 from predictor.core.outlook import FEATURES, UNORDERED, FeatureTable
@@ -65,6 +64,9 @@ def fit(
 
 
 def _fit_trees(features: FeatureTable, ratio: FloatArray) -> Trees:
+    # Here and not above: it takes longer to load than most commands that never fit anything.
+    from sklearn.ensemble import HistGradientBoostingRegressor  # noqa: PLC0415
+
     fitted = HistGradientBoostingRegressor(
         loss="quantile",
         quantile=QUANTILE,
