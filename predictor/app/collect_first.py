@@ -2,17 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import wraps
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Final, TypeVar, cast
+
+import click
 
 from predictor.adapters.prometheus import Server
 from predictor.app.collect import Wanted
 from predictor.app.collect_command import collected, tell_missing
 from predictor.core.collect_settings import CollectSettings
 
-TWO_WEEKS_S = 14 * 86_400  # what the right sizes stand on
+TWO_WEEKS_S: Final = 14 * 86_400  # what the right sizes stand on
+
+Command = TypeVar("Command", bound=Callable[..., object])
+
+_FILE: Final = click.Path(path_type=Path, dir_okay=False)
+_OPTIONS: Final = (
+    click.option("--prometheus", metavar="URL", help="Collect two weeks of this server first."),
+    click.option("--tenant", help="Sent to it as X-Scope-OrgID."),
+    click.option("--token-file", type=_FILE, help="Bearer token for it."),
+    click.option("--ca-file", type=_FILE, help="PEM of its CA."),
+)
+
+
+def server_options(command: Command) -> Command:
+    """Adds --prometheus and what a server wants to see; the command is given a `server`."""
+
+    @wraps(command)
+    def with_server(
+        prometheus: str | None,
+        tenant: str | None,
+        token_file: Path | None,
+        ca_file: Path | None,
+        **rest: object,
+    ) -> object:
+        server = None if prometheus is None else Server(prometheus, tenant, token_file, ca_file)
+        return command(server=server, **rest)
+
+    for option in reversed(_OPTIONS):
+        with_server = option(with_server)
+    return cast("Command", with_server)
 
 
 @contextmanager

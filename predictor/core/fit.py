@@ -163,6 +163,7 @@ def _use(shard: Shard, asked: Question, settings: SizingSettings) -> pa.Table:
         shard.now_s(asked),
         window_s=settings.window_s,
         cpu_percentile=settings.cpu_percentile,
+        peak_days=settings.peak_days,
         last_day_percentile=settings.last_day_percentile,
         peak_days=settings.peak_days,
         counted=shards_of(names, node_of, asked.shards) == shard.number,

@@ -12,6 +12,7 @@ from predictor.app.collect_first import history_of
 from slacktide.errors import BadInput
 from slacktide.testing.prometheus import FakePrometheus, Reply
 from tests.predictor.fake_fleet import HOUR_S, FakeFleet, Fault, no_fault
+from tests.simulator.commanding import slacktide
 
 SOON_S = 3 * HOUR_S  # the fleet is young: two of its hours are over and settled
 
@@ -56,3 +57,20 @@ def test_a_server_that_refuses_is_one_clear_line() -> None:
         history_of(Server(fake.url), None),
     ):
         pytest.fail("nothing is there to be read")
+
+
+def test_recommend_reads_a_server_as_it_reads_what_was_collected(tmp_path: Path) -> None:
+    fleet = FakeFleet(now_s=SOON_S)
+    with FakePrometheus(fleet) as fake:
+        at_once = slacktide("recommend", "--prometheus", fake.url, "-o", "json")
+        kept = tmp_path / "kept"
+        first = slacktide("recommend", "--prometheus", fake.url, "--history", kept, "-o", "json")
+    later = slacktide("recommend", "--history", kept, "-o", "json")
+    assert at_once.code == 0, at_once.err
+    assert at_once.out == first.out == later.out
+
+
+def test_a_trace_and_a_server_are_two_sources(tmp_path: Path) -> None:
+    with FakePrometheus(FakeFleet(now_s=SOON_S)) as fake:
+        both = slacktide("recommend", "--prometheus", fake.url, "--trace", tmp_path)
+    assert "give one of" in both.refusal()
