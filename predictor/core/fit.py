@@ -165,7 +165,6 @@ def _use(shard: Shard, asked: Question, settings: SizingSettings) -> pa.Table:
         cpu_percentile=settings.cpu_percentile,
         peak_days=settings.peak_days,
         last_day_percentile=settings.last_day_percentile,
-        peak_days=settings.peak_days,
         counted=shards_of(names, node_of, asked.shards) == shard.number,
     )
 
