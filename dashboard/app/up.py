@@ -17,7 +17,8 @@ import numpy as np
 
 from dashboard.app.runbook import RunBook
 from dashboard.core.tables import PendingGang
-from predictor.core.recommend import containers_of, recommendations
+from predictor.core.recommend import recommendations
+from predictor.core.use import containers_of
 from simulator.app.runs import Risks, in_background, new_replay
 from simulator.core.frames import Frame, RunInfo
 from simulator.core.generate import builtin_sample

@@ -11,7 +11,8 @@ from predictor.app.findings import Filters, findings_at
 from predictor.core.history import History, history_of
 from predictor.core.plot import HOURS_A_COLUMN, bars, plot
 from predictor.core.ranking import Finding, key_of
-from predictor.core.recommend import SizingSettings, containers_of
+from predictor.core.recommend import SizingSettings
+from predictor.core.use import containers_of
 from slacktide.messages import IntArray
 from slacktide.trace import Trace
 

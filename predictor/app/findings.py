@@ -17,8 +17,9 @@ from predictor.core.ranking import (
     key_of,
     ranked,
 )
-from predictor.core.recommend import SizingSettings, containers_of, recommendations
+from predictor.core.recommend import SizingSettings, recommendations
 from predictor.core.seen import unseen_pods
+from predictor.core.use import containers_of
 from slacktide.errors import BadInput
 from slacktide.messages import Recommendation
 from slacktide.trace import Trace

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from predictor.core.history import HOUR_S, Samples
-from predictor.core.recommend import percentile
+from predictor.core.use import percentile
 from slacktide.messages import FloatArray
 
 HOURS_A_COLUMN = 4

@@ -15,7 +15,8 @@ from enum import StrEnum
 
 import numpy as np
 
-from predictor.core.recommend import MIB, Containers
+from predictor.core.recommend import MIB
+from predictor.core.use import Containers
 from slacktide.messages import FloatArray, Recommendation
 from slacktide.trace import Trace
 

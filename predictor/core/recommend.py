@@ -11,26 +11,19 @@ answer is "not enough data", with what is missing; the declared request then sta
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
-from predictor.core.history import HOUR_S, History, Samples
-from slacktide.messages import FloatArray, IntArray, Recommendation
-from slacktide.trace import Trace
+from predictor.core.history import HOUR_S, History
+from predictor.core.use import DAY_HOURS, Containers, statistics
+from slacktide.messages import FloatArray, Recommendation
 
-DAY_HOURS = 24
 MIB = 1 << 20
 CPU_LIMIT_ADVICE = "CPU limit: leave unset, a limit throttles even where cores idle"
 
-
-@dataclass(frozen=True, slots=True)
-class Containers:
-    """Whose series each row of a `History` is. S series."""
-
-    workload: tuple[str, ...]
-    namespace: tuple[str, ...]
-    kind: tuple[str, ...]
-    container: tuple[str, ...]
+Use = dict[str, Any]  # a row of `predictor.core.use.USE`; None = not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,29 +46,6 @@ class SizingSettings:
     """Floor: 32 MiB, a small sidecar; VPA's 250 MiB is what its users complain of."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Use:
-    """Statistics of S series of one resource over the window; NaN where nothing was seen."""
-
-    typical: FloatArray  # the percentile
-    last_day: FloatArray  # the percentile of the last 24 h
-    median: FloatArray
-    highest: FloatArray
-    usual_peak: FloatArray  # median of the daily peaks
-    hours: FloatArray  # with any sample
-
-
-def containers_of(trace: Trace) -> Containers:
-    """Names of a trace's series, in the order of `history_of(trace)`."""
-    pods, rows = trace.pods, trace.usage.pod.tolist()
-    return Containers(
-        workload=tuple(pods.workload[row] for row in rows),
-        namespace=tuple(pods.namespace[row] for row in rows),
-        kind=tuple(pods.kind[row] for row in rows),
-        container=trace.usage.container,
-    )
-
-
 def recommendations(
     history: History,
     containers: Containers,
@@ -86,26 +56,23 @@ def recommendations(
 
     Reads nothing later than `now_s`. Over replicas the hungriest one decides.
     """
-    known = history.until(now_s)
-    running = np.flatnonzero(known.resident(now_s)).tolist()
-    if not running:
-        return ()
-    cpu = _use(known.cpu_cores, known, settings)
-    memory = None if known.memory_bytes is None else _use(known.memory_bytes, known, settings)
-    groups: dict[tuple[str, str, str, str], list[int]] = {}
-    for row in running:
-        names = (containers.namespace, containers.workload, containers.kind, containers.container)
-        key = (names[0][row], names[1][row], names[2][row], names[3][row])
-        groups.setdefault(key, []).append(row)
-    members = {key: np.array(rows) for key, rows in groups.items()}
-    sized = tuple(r for r in members.values() if cpu.hours[r].max() >= settings.least_hours)
-    step_bytes = 0.0 if memory is None else _step(memory, sized, settings)
-    return tuple(
-        _recommend(
-            key, rows, known, cpu, memory, step_bytes=step_bytes, now_s=now_s, settings=settings
-        )
-        for key, rows in sorted(members.items())
+    use = statistics(
+        history,
+        containers,
+        now_s,
+        window_s=settings.window_s,
+        cpu_percentile=settings.cpu_percentile,
     )
+    return recommended(use, now_s, settings)
+
+
+def recommended(
+    use: pa.Table, now_s: int, settings: SizingSettings = SizingSettings()
+) -> tuple[Recommendation, ...]:
+    """One recommendation for each row of a whole fleet's `USE`, in its order."""
+    rows: list[Use] = use.to_pylist()
+    step_bytes = _step(rows, settings)
+    return tuple(_recommend(row, step_bytes, now_s=now_s, settings=settings) for row in rows)
 
 
 def equal_step(peaks: FloatArray, replicas: FloatArray, budget: float) -> float:
@@ -123,12 +90,12 @@ def equal_step(peaks: FloatArray, replicas: FloatArray, budget: float) -> float:
     return float((budget - below[full[0]]) / above[full[0]])
 
 
-def _step(memory: _Use, members: tuple[IntArray, ...], settings: SizingSettings) -> float:
+def _step(rows: list[Use], settings: SizingSettings) -> float:
     """Bytes that each container may get above its peak and the least headroom."""
     known = [
-        (float(peak), len(rows))
-        for rows in members
-        if (peak := _most(memory.highest, rows)) is not None and peak > 0
+        (row["memory_highest"], row["replicas"])
+        for row in rows
+        if row["cpu_hours"] >= settings.least_hours and (row["memory_highest"] or 0.0) > 0
     ]
     if not known:
         return 0.0
@@ -137,65 +104,21 @@ def _step(memory: _Use, members: tuple[IntArray, ...], settings: SizingSettings)
     return equal_step(peaks, replicas, share * float((peaks * replicas).sum()))
 
 
-def _use(samples: Samples, history: History, settings: SizingSettings) -> _Use:
-    day = DAY_HOURS * history.per_hour
-    columns = settings.window_s // history.interval_s
-    window = samples[:, max(samples.shape[1] - columns, 0) :]
-    if window.shape[1] % day:
-        lacking = day - window.shape[1] % day
-        window = np.pad(window, ((0, 0), (lacking, 0)), constant_values=np.nan)
-    hours = window.reshape(len(window), -1, history.per_hour)
-    days = window.reshape(len(window), -1, day)
-    daily = np.where(np.isnan(days), -np.inf, days).max(axis=2).astype(np.float64)
-    daily = np.where(np.isinf(daily), np.nan, daily)
-    return _Use(
-        typical=percentile(window, settings.cpu_percentile),
-        last_day=percentile(window[:, -day:], settings.cpu_percentile),
-        median=percentile(window, 0.5),
-        highest=percentile(window, 1.0),
-        usual_peak=percentile(daily.astype(np.float32), 0.5),
-        hours=(~np.isnan(hours)).any(axis=2).sum(axis=1).astype(np.float64),
-    )
-
-
-def percentile(samples: Samples, share: float) -> FloatArray:
-    """[S] smallest sample that at least `share` of the known ones do not exceed; NaN if none."""
-    known = (~np.isnan(samples)).sum(axis=1)
-    ranked = np.sort(samples, axis=1)  # NaN last
-    if not ranked.shape[1]:
-        return np.full(len(samples), np.nan)
-    rank = np.clip(np.ceil(share * known).astype(np.int64) - 1, 0, ranked.shape[1] - 1)
-    return np.take_along_axis(ranked, rank[:, None], axis=1)[:, 0].astype(np.float64)
-
-
 def _recommend(
-    key: tuple[str, str, str, str],
-    rows: IntArray,
-    history: History,
-    cpu: _Use,
-    memory: _Use | None,
-    *,
-    step_bytes: float,
-    now_s: int,
-    settings: SizingSettings,
+    row: Use, step_bytes: float, *, now_s: int, settings: SizingSettings
 ) -> Recommendation:
-    namespace, workload, kind, container = key
-    hours = float(cpu.hours[rows].max())
-    declared = _most(history.cpu_request_cores, rows)
-    declared_memory = _most(history.memory_request_bytes, rows)
+    declared_memory, hours = row["memory_request_bytes"], row["cpu_hours"]
     enough = hours >= settings.least_hours
-    cores = _cpu_sizes(cpu, rows, settings) if enough else None
-    sizes = (
-        _memory_sizes(memory, rows, step_bytes, settings) if enough and memory is not None else None
-    )
+    cores = _cpu_sizes(row, settings) if enough else None
+    sizes = _memory_sizes(row, step_bytes, settings) if enough else None
     return Recommendation(
-        workload=workload,
-        namespace=namespace,
-        kind=kind,
-        container=container,
+        workload=row["workload"],
+        namespace=row["namespace"],
+        kind=row["kind"],
+        container=row["container"],
         at_s=now_s,
-        replicas=len(rows),
-        cpu_request_cores=declared,
+        replicas=row["replicas"],
+        cpu_request_cores=row["cpu_request_cores"],
         recommended_cpu_request_cores=cores[0] if cores else None,
         cpu_lower_cores=cores[1] if cores else None,
         cpu_upper_cores=cores[2] if cores else None,
@@ -204,27 +127,18 @@ def _recommend(
         memory_lower_bytes=int(sizes[1]) if sizes else None,
         memory_upper_bytes=int(sizes[2]) if sizes else None,
         confidence=min(1.0, hours * HOUR_S / settings.window_s),
-        reason=_reason(
-            cpu, memory, rows, cores, sizes, step_bytes=step_bytes, hours=hours, settings=settings
-        ),
+        reason=_reason(row, cores, sizes, step_bytes=step_bytes, settings=settings),
     )
-
-
-def _most(values: FloatArray, rows: IntArray) -> float | None:
-    """The largest known value of the rows; None where none is known."""
-    known = values[rows][np.isfinite(values[rows])]
-    return float(known.max()) if known.size else None
 
 
 Sizes = tuple[float, float, float]  # request, lower, upper
 
 
-def _cpu_sizes(use: _Use, rows: IntArray, settings: SizingSettings) -> Sizes | None:
-    typical, last_day = _most(use.typical, rows), _most(use.last_day, rows)
-    median, highest = _most(use.median, rows), _most(use.highest, rows)
+def _cpu_sizes(row: Use, settings: SizingSettings) -> Sizes | None:
+    typical, median, highest = row["cpu_typical"], row["cpu_median"], row["cpu_highest"]
     if typical is None or median is None or highest is None:
         return None
-    request = _ceil(max(typical, last_day or 0.0), 0.001)
+    request = _ceil(max(typical, row["cpu_last_day"] or 0.0), 0.001)
     floor = settings.least_cpu_cores
     request = max(request, floor)
     return (
@@ -234,10 +148,8 @@ def _cpu_sizes(use: _Use, rows: IntArray, settings: SizingSettings) -> Sizes | N
     )
 
 
-def _memory_sizes(
-    use: _Use, rows: IntArray, step_bytes: float, settings: SizingSettings
-) -> Sizes | None:
-    highest, usual = _most(use.highest, rows), _most(use.usual_peak, rows)
+def _memory_sizes(row: Use, step_bytes: float, settings: SizingSettings) -> Sizes | None:
+    highest, usual = row["memory_highest"], row["memory_usual_peak"]
     if highest is None or usual is None:
         return None
     request = highest * (1 + settings.memory_headroom) + min(highest, step_bytes)
@@ -252,36 +164,33 @@ def _ceil(value: float, step: float) -> float:
 
 
 def _reason(
-    cpu: _Use,
-    memory: _Use | None,
-    rows: IntArray,
+    row: Use,
     cores: Sizes | None,
     sizes: Sizes | None,
     *,
     step_bytes: float,
-    hours: float,
     settings: SizingSettings,
 ) -> str:
     if cores is None:
         return (
-            f"not enough data: seen in {hours:.0f} of the {settings.least_hours} hours needed;"
-            " the declared request stands"
+            f"not enough data: seen in {row['cpu_hours']:.0f} of the {settings.least_hours}"
+            " hours needed; the declared request stands"
         )
     days = settings.window_s // (DAY_HOURS * HOUR_S)
     parts = [CPU_LIMIT_ADVICE]
     parts.insert(
         0,
         f"CPU {cores[0]:.3f} cores: the larger of p{100 * settings.cpu_percentile:g} over"
-        f" {days} days {_most(cpu.typical, rows):.3f} and over the last day"
-        f" {_most(cpu.last_day, rows) or 0.0:.3f}, at least {settings.least_cpu_cores:g}",
+        f" {days} days {row['cpu_typical']:.3f} and over the last day"
+        f" {row['cpu_last_day'] or 0.0:.3f}, at least {settings.least_cpu_cores:g}",
     )
-    if sizes is not None and memory is not None:
+    if sizes is not None:
         parts.append(
             f"memory {sizes[0] / MIB:.0f} MiB: the highest peak"
-            f" {(_most(memory.highest, rows) or 0) / MIB:.0f}, {100 * settings.memory_headroom:g} %"
+            f" {row['memory_highest'] / MIB:.0f}, {100 * settings.memory_headroom:g} %"
             f" and at most {step_bytes / MIB:.0f} MiB above it, all headrooms being"
             f" {100 * settings.memory_budget:g} % of all peaks (a usual day's peak is"
-            f" {(_most(memory.usual_peak, rows) or 0) / MIB:.0f})"
+            f" {row['memory_usual_peak'] / MIB:.0f})"
         )
     else:
         parts.append("memory: not enough data, no samples; the declared request stands")

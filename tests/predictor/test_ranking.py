@@ -22,7 +22,7 @@ from predictor.core.ranking import (
     ranked,
     score,
 )
-from predictor.core.recommend import containers_of
+from predictor.core.use import containers_of
 from slacktide.messages import Recommendation
 from tests.predictor.sized import DAY_S, GIB, MIB, NAN, Pod, trace_of
 

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import astuple, replace
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from predictor.core.history import NEVER_S, History
-from predictor.core.recommend import (
-    Containers,
-    SizingSettings,
-    equal_step,
-    percentile,
-    recommendations,
-)
+from predictor.core.recommend import SizingSettings, equal_step, recommendations
+from predictor.core.use import Containers, merged, percentile, statistics
 from slacktide.messages import Recommendation
 
 DAY_S = 86_400
@@ -165,6 +161,32 @@ def test_the_hungriest_replica_decides(fleet: Fleet) -> None:
     wanted = [found.recommended_cpu_request_cores or 0.0 for found in apart]
     assert together.replicas == 4
     assert together.recommended_cpu_request_cores == max(wanted)
+
+
+def test_tables_of_the_parts_of_a_fleet_merge_into_the_table_of_the_whole(fleet: Fleet) -> None:
+    past, now_s = fleet(days=6, pods=9, nodes=3), 5 * DAY_S
+
+    def use(member: np.ndarray) -> pa.Table:
+        rows = np.flatnonzero(member)
+        part = replace(
+            past,
+            cpu_cores=past.cpu_cores[rows],
+            memory_bytes=None if past.memory_bytes is None else past.memory_bytes[rows],
+            node=past.node[rows],
+            start_s=past.start_s[rows],
+            end_s=past.end_s[rows],
+            cpu_request_cores=past.cpu_request_cores[rows],
+            memory_request_bytes=past.memory_request_bytes[rows],
+        )
+        named = Containers(
+            *(tuple(column[row] for row in rows) for column in astuple(names(9, workloads=2)))
+        )
+        return statistics(part, named, now_s, window_s=14 * DAY_S, cpu_percentile=0.95)
+
+    whole = use(np.ones(9, dtype=np.bool_))
+    parts = [use(past.node == node) for node in (2, 0, 1)]
+    assert merged(parts).equals(whole)
+    assert len(whole) == 2
 
 
 def test_nothing_later_than_now_is_read(fleet: Fleet) -> None:
