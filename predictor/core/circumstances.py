@@ -17,8 +17,8 @@ import numpy as np
 import pyarrow as pa
 
 from predictor.core.job_groups import KINDS, job_groups
-from predictor.core.recommend import Key
 from predictor.core.series import Series, series_of
+from predictor.core.use import NAMES, Key
 from slacktide.messages import FloatArray, IntArray
 
 DAY_S: Final = 86_400
@@ -26,10 +26,11 @@ HOUR_S: Final = 3_600
 EPOCH_WEEKDAY: Final = 3  # 1970-01-01 was a Thursday; Monday is 0
 WEEKDAY_HOURS: Final = tuple(f"weekday_{n}_hours" for n in range(7))
 
-KEYS: Final = ("namespace", "workload", "kind", "container", "cluster")
 NEWEST: Final = (  # of the newest pod, since a rollout or a deleted autoscaler replaces the older
     "labels",
     "image",
+    "cpu_request_cores",
+    "memory_request_bytes",
     "cpu_limit_cores",
     "memory_limit_bytes",
     "hpa_cpu_target_share",
@@ -56,7 +57,7 @@ MOST: Final = (  # the largest over the replicas
 )
 CIRCUMSTANCES: Final = pa.schema(
     [
-        *(pa.field(name, pa.string(), nullable=False) for name in ("pod", *KEYS)),
+        *(pa.field(name, pa.string(), nullable=False) for name in ("pod", *NAMES)),
         pa.field("last_seen_s", pa.int64(), nullable=False),
         *(pa.field(name, pa.string()) for name in NEWEST[:2]),
         *(pa.field(name, pa.float64()) for name in (*NEWEST[2:], *MOST)),
@@ -87,6 +88,8 @@ class Circumstances:
     cluster: str | None = None
     labels: str | None = None  # a JSON object
     image: str | None = None
+    cpu_request_cores: float | None = None
+    memory_request_bytes: float | None = None
     cpu_limit_cores: float | None = None
     memory_limit_bytes: float | None = None
     hpa_cpu_target_share: float | None = None
@@ -145,7 +148,7 @@ def circumstances_of(
     """
     known = job_groups(containers.filter(pa.array(_ints(containers, "first_seen_s") <= now_s)))
     seen = series_of(known, samples, now_s)
-    columns: dict[str, Any] = {name: known[name] for name in ("pod", *KEYS[:4], *NEWEST)}
+    columns: dict[str, Any] = {name: known[name] for name in ("pod", *NAMES[:4], *NEWEST)}
     columns |= {"cluster": [cluster] * len(known)}
     columns |= {"last_seen_s": np.minimum(_ints(known, "last_seen_s"), now_s)}
     columns |= {"jvm_heap_bytes": known["jvm_heap_bytes"]}
@@ -164,7 +167,7 @@ def merged(rows: pa.Table) -> Mapping[Key, Circumstances]:
     newest = [(name, "last", pa.compute.ScalarAggregateOptions(skip_nulls=False)) for name in NEWEST]
     most = [(name, "max") for name in MOST]
     rest = [("oom_kills", "sum"), ("pod", "count_distinct"), ("only_at_start", "all")]
-    made = pa.TableGroupBy(ordered, list(KEYS), use_threads=False).aggregate(newest + most + rest)
+    made = pa.TableGroupBy(ordered, list(NAMES), use_threads=False).aggregate(newest + most + rest)
     return {
         (row["namespace"], row["workload"], row["kind"], row["container"], row["cluster"]): _one(row)
         for row in made.to_pylist()

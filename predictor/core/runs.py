@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from predictor.core.circumstances import Circumstances
-from predictor.core.recommend import MIB, Key, SizingSettings
+from predictor.core.recommend import MIB, SizingSettings
+from predictor.core.use import Key
 from predictor.core.whole_steps import whole_bytes, whole_cores
 from slacktide.messages import Recommendation
 
@@ -30,18 +31,18 @@ class JobSettings:
 def advice_from_runs(
     key: Key,
     known: Circumstances,
-    declared: tuple[float | None, float | None],
     *,
     now_s: int,
     sizing: SizingSettings = SizingSettings(),
     settings: JobSettings = JobSettings(),
 ) -> Recommendation:
-    """What a Job's container should request, from its runs; `declared` cores and bytes.
+    """What a Job's container should request, from its runs.
 
     CPU is the 95th percentile within the hungriest run: the rest borrows. Memory is the highest
     run's peak and a headroom. With too few runs there is no number, and how many are missing.
     """
-    runs, (cpu, memory) = known.runs or 0, (known.cpu_typical_cores, known.memory_highest_bytes)
+    runs, declared = known.runs or 0, known.memory_request_bytes
+    cpu, memory = known.cpu_typical_cores, known.memory_highest_bytes
     enough = runs >= settings.least_runs
     cores = _cores(cpu, sizing) if enough and cpu is not None else None
     size = _bytes(memory, sizing, settings) if enough and memory is not None else None
@@ -54,11 +55,11 @@ def advice_from_runs(
         cluster=cluster,
         at_s=now_s,
         replicas=1,
-        cpu_request_cores=declared[0],
+        cpu_request_cores=known.cpu_request_cores,
         recommended_cpu_request_cores=cores,
         cpu_lower_cores=cores,
         cpu_upper_cores=None if cores is None else max(cores, known.cpu_highest_cores or 0.0),
-        memory_request_bytes=None if declared[1] is None else int(declared[1]),
+        memory_request_bytes=None if declared is None else int(declared),
         recommended_memory_request_bytes=size,
         memory_lower_bytes=None if size is None else min(int(memory or 0), size),
         memory_upper_bytes=None if size is None else max(int(2 * (memory or 0)), size),
