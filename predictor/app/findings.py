@@ -12,7 +12,7 @@ import numpy as np
 from predictor.core.circumstances import UNKNOWN, Circumstances
 from predictor.core.history import history_of
 from predictor.core.job_groups import KINDS
-from predictor.core.mindful import MindfulSettings, mindful
+from predictor.core.mindful import DEFAULTS, MindfulSettings, mindful
 from predictor.core.plot import Bars, bars
 from predictor.core.ranking import (
     Declared,
@@ -26,7 +26,7 @@ from predictor.core.ranking import (
 from predictor.core.recommend import SizingSettings, recommendations
 from predictor.core.runs import advice_from_runs
 from predictor.core.seen import unseen_pods
-from predictor.core.selector import Selector, selector
+from predictor.core.selector import EVERYTHING, Selector, selector
 from predictor.core.use import Key, containers_of
 from slacktide.errors import BadInput
 from slacktide.messages import Recommendation
@@ -44,7 +44,7 @@ class Filters:
     kinds: tuple[str, ...] = ()  # in lower case
     workload: re.Pattern[str] | None = None
     clusters: tuple[str, ...] = ()
-    labels: Selector = Selector()
+    labels: Selector = EVERYTHING
 
     def want(self, advice: Recommendation, known: Circumstances = UNKNOWN) -> bool:
         """Whether a container passes all of them; labels that nobody knows pass none."""
@@ -96,7 +96,7 @@ def findings_at(
     now_s: int,
     wanted: Filters,
     settings: SizingSettings,
-    how: MindfulSettings = MindfulSettings(),
+    how: MindfulSettings = DEFAULTS,
 ) -> tuple[Finding, ...]:
     """Ranked findings of one time, from what was `seen(...)` of a trace until then.
 
@@ -109,7 +109,7 @@ def findings_at(
     there = recommendations(history_of(past), containers, now_s, settings)
     declared = declared_by_container(past, containers, now_s)
     weight = bytes_per_core(past.nodes.cpu_cores, past.nodes.memory_bytes)
-    return judged(there, declared, {}, wanted, now_s=now_s, how=how, weight=weight)
+    return judged(there, declared, {}, wanted, now_s=now_s, how=how, weight=weight, sizing=settings)
 
 
 def judged(
@@ -121,7 +121,7 @@ def judged(
     now_s: int,
     how: MindfulSettings,
     weight: float,
-    sizing: SizingSettings = SizingSettings(),
+    sizing: SizingSettings,
 ) -> tuple[Finding, ...]:
     """Ranked findings from the law's recommendations and what `circumstances.merged` knows.
 
@@ -142,7 +142,8 @@ def judged(
     ]
     if not kept:
         raise BadInput(_nothing(advised, now_s, wanted, of))
-    return ranked([finding(one, _declared(one, declared, of)) for one in kept], weight)
+    held = [finding(one, _declared(one, declared, of), of[key_of(one)]) for one in kept]
+    return ranked(held, weight)
 
 
 def pictures(

@@ -8,10 +8,12 @@ from pathlib import Path
 import click
 
 from predictor.app.explain_workload import explanation
-from predictor.app.findings import filters, findings_at, say_unseen, times_of
+from predictor.app.findings import filters, findings_at, pictures, say_unseen, times_of
+from predictor.app.recommend_options import SizingOptions, sizing_options
 from predictor.app.recommend_output import FORMATS, SEVERAL_TIMES, emit
 from predictor.core.ranking import Finding
 from predictor.core.recommend import SizingSettings
+from predictor.core.report import Report
 from predictor.core.seen import seen
 from slacktide.errors import BadInput
 from slacktide.trace import read_trace
@@ -37,6 +39,7 @@ from slacktide.trace import read_trace
     type=click.Path(path_type=Path),
     help="Write here and not to stdout; with -o patch a folder, one file a workload.",
 )
+@sizing_options
 def recommend(
     trace: Path,
     at_s: tuple[int, ...],
@@ -45,18 +48,22 @@ def recommend(
     workload: str | None,
     output: str,
     fileoutput: Path | None,
+    options: SizingOptions,
 ) -> None:
     """Say what each container should request, and what that frees.
 
     Without --at the end of the trace is now. Nothing later than that time is read. Rows are
     ranked: what needs more, then what hands back most over all replicas. krr-json has KRR's keys;
-    kustomize is a component for an overlay; each patch is a file for kubectl patch.
+    kustomize is a component for an overlay; each patch is a file for kubectl patch. With prices,
+    money is shown beside cores and GiB, in the currency of the prices, for a month of 730 hours.
 
     \b
     Examples:
       slacktide recommend --trace my-trace
       slacktide recommend --trace my-trace -n shop -r Deployment --workload '^cart'
       slacktide recommend --trace my-trace -o html --fileoutput sizes.html
+      slacktide recommend --trace my-trace --cpu-price 0.03 --memory-price 0.004
+      slacktide recommend --trace my-trace --cpu-min 25m --mem-min 64Mi --mem-min proxy=96Mi
       slacktide recommend --trace my-trace -o patch --fileoutput patches/
       slacktide recommend --trace my-trace --at 1209600 --at 1814400 -o parquet > sizes.parquet
     """
@@ -64,15 +71,18 @@ def recommend(
         raise BadInput(
             f"-o {output} shows one time; several --at go with {', '.join(SEVERAL_TIMES)}"
         )
-    wanted, settings = filters(namespaces, kinds, workload), SizingSettings()
+    wanted = filters(namespaces, kinds, workload, options.clusters, options.labels)
+    settings = options.sizing
     whole = read_trace(trace)
     found: list[Finding] = []
     for now_s in times_of(whole, at_s):
         past = seen(whole, now_s)
         say_unseen(past, now_s)
-        found += findings_at(past, now_s, wanted, settings)
+        found += findings_at(past, now_s, wanted, settings, options.mindful)
+    drawn = output == "html" and pictures(past, now_s, found, window_s=settings.window_s)
     title = f"right-sizing at {found[0].advice.at_s} s"
-    emit(found, output, fileoutput, title=title, settings=settings)
+    report = Report(found, title, settings, options.prices, drawn or {})
+    emit(report, output, fileoutput)
 
 
 @click.group()

@@ -78,8 +78,9 @@ def sizing_options(command: Callable[..., None]) -> Callable[..., None]:
         memory_price: float | None,
         **rest: Any,  # noqa: ANN401  the command's own options
     ) -> None:
-        cpu, memory = _floors("--cpu-min", cpu_min, parse_cpu_cores), _floors(
-            "--mem-min", mem_min, parse_bytes
+        cpu, memory = (
+            _floors("--cpu-min", cpu_min, parse_cpu_cores),
+            _floors("--mem-min", mem_min, parse_bytes),
         )
         command(
             options=SizingOptions(
@@ -105,9 +106,7 @@ def sizing_options(command: Callable[..., None]) -> Callable[..., None]:
     return made
 
 
-def _floors(
-    option: str, texts: Sequence[str], parse: Callable[[str], float]
-) -> dict[str, float]:
+def _floors(option: str, texts: Sequence[str], parse: Callable[[str], float]) -> dict[str, float]:
     """By container's name; "" is every container's."""
     found: dict[str, float] = {}
     for text in texts:

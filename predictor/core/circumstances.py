@@ -72,13 +72,13 @@ class SeenSettings:
     """How circumstances are read from samples."""
 
     percentile: float = 0.95
-    """Of samples: a run's typical use, throttling and the demand behind it, as the law reads use."""
+    """Of samples: throttling and the demand behind it, and a run's typical use."""
     start_up_s: int = 600
     """After a pod's first sample: caches fill, code is compiled, connections are made."""
     least_throttled_share: float = 0.05
     """Of the scheduler periods: below it, throttling is noise of the quota's 100 ms slices."""
     most_unmet: float = 2.0
-    """Bound of demand over use: beyond it throttled periods tell that use is hidden, not how much."""
+    """Bound of demand over use: throttled periods tell that use is hidden, less how much."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,12 +164,16 @@ def merged(rows: pa.Table) -> Mapping[Key, Circumstances]:
     `runs` counts pods. Only what every pod of a container says, `only_at_start` says.
     """
     ordered = rows.sort_by([("last_seen_s", "ascending"), ("pod", "ascending")])
-    newest = [(name, "last", pa.compute.ScalarAggregateOptions(skip_nulls=False)) for name in NEWEST]
+    newest = [
+        (name, "last", pa.compute.ScalarAggregateOptions(skip_nulls=False)) for name in NEWEST
+    ]
     most = [(name, "max") for name in MOST]
     rest = [("oom_kills", "sum"), ("pod", "count_distinct"), ("only_at_start", "all")]
     made = pa.TableGroupBy(ordered, list(NAMES), use_threads=False).aggregate(newest + most + rest)
     return {
-        (row["namespace"], row["workload"], row["kind"], row["container"], row["cluster"]): _one(row)
+        (row["namespace"], row["workload"], row["kind"], row["container"], row["cluster"]): _one(
+            row
+        )
         for row in made.to_pylist()
     }
 

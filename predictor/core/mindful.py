@@ -1,4 +1,4 @@
-"""A recommendation made mindful of what its container lives with, each change in a clause of its own.
+"""A recommendation minded by what its container lives with, each change in a clause of its own.
 
 Use alone misleads: an autoscaler divides by the request, a heap grows to its limit, a throttled
 container would use more, a killed one needed more, a start is not the work. One small function
@@ -68,11 +68,13 @@ class MindfulSettings:
     """Memory limit over request; 1 keeps a pod from being killed for what it was promised."""
 
 
+DEFAULTS: Final = MindfulSettings()
+
 Step = Callable[[Recommendation, Circumstances, MindfulSettings], Recommendation]
 
 
 def mindful(
-    advice: Recommendation, known: Circumstances, settings: MindfulSettings = MindfulSettings()
+    advice: Recommendation, known: Circumstances, settings: MindfulSettings = DEFAULTS
 ) -> Recommendation:
     """The recommendation after every circumstance, in an order in which the stronger comes last.
 
@@ -236,9 +238,7 @@ def autoscaled(
     return advice
 
 
-def within_node(
-    advice: Recommendation, known: Circumstances, _: MindfulSettings
-) -> Recommendation:
+def within_node(advice: Recommendation, known: Circumstances, _: MindfulSettings) -> Recommendation:
     """Never more than the largest node has: such a pod would wait for ever."""
     cores, size = advice.recommended_cpu_request_cores, advice.recommended_memory_request_bytes
     most, most_bytes = known.node_cpu_cores, known.node_memory_bytes
@@ -257,7 +257,9 @@ def limited(advice: Recommendation, _: Circumstances, settings: MindfulSettings)
     size = advice.recommended_memory_request_bytes
     if size is None or settings.limit_ratio <= 1.0:
         return advice
-    limit = max(whole_bytes(size * settings.limit_ratio), advice.recommended_memory_limit_bytes or 0)
+    limit = max(
+        whole_bytes(size * settings.limit_ratio), advice.recommended_memory_limit_bytes or 0
+    )
     clause = f"memory limit: {settings.limit_ratio:g} x the request"
     return _said(replace(advice, recommended_memory_limit_bytes=limit), clause)
 

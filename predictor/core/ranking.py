@@ -15,6 +15,7 @@ from enum import StrEnum
 
 import numpy as np
 
+from predictor.core.circumstances import UNKNOWN, Circumstances
 from predictor.core.recommend import MIB
 from predictor.core.use import Containers, Key
 from slacktide.messages import FloatArray, Recommendation
@@ -95,6 +96,7 @@ class Finding:
     side: Side
     freed_cores: float  # of all replicas; negative where they need more
     freed_bytes: float
+    known: Circumstances = UNKNOWN
 
 
 def declared_by_container(
@@ -128,7 +130,7 @@ def declared_by_container(
     }
 
 
-def finding(advice: Recommendation, declared: Declared) -> Finding:
+def finding(advice: Recommendation, declared: Declared, known: Circumstances = UNKNOWN) -> Finding:
     """Holds one recommendation against what is declared.
 
     The recommended memory limit equals the request, as KRR's does, unless the advice says more; no
@@ -153,6 +155,7 @@ def finding(advice: Recommendation, declared: Declared) -> Finding:
         side=_side(changes[0], changes[2]),
         freed_cores=changes[0].frees * advice.replicas,
         freed_bytes=changes[2].frees * advice.replicas,
+        known=known,
     )
 
 

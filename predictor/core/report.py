@@ -1,4 +1,4 @@
-"""All that an answer shows: ranked findings, what they cost, and pictures of the use behind them."""
+"""All that an answer shows: ranked findings, what they cost, and pictures of the use behind."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Report:
 
     findings: Sequence[Finding]  # ranked
     title: str
-    settings: SizingSettings = SizingSettings()
+    settings: SizingSettings = field(default_factory=SizingSettings)
     prices: Prices | None = None  # None: no money is shown
     pictures: Mapping[Key, tuple[Bars, Bars | None]] = field(default_factory=dict)
 

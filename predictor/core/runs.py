@@ -33,7 +33,7 @@ def advice_from_runs(
     known: Circumstances,
     *,
     now_s: int,
-    sizing: SizingSettings = SizingSettings(),
+    sizing: SizingSettings,
     settings: JobSettings = JobSettings(),
 ) -> Recommendation:
     """What a Job's container should request, from its runs.

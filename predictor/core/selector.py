@@ -51,6 +51,9 @@ class Selector:
         return all(requirement.holds(labels) for requirement in self.requirements)
 
 
+EVERYTHING: Final = Selector()
+
+
 def selector(text: str) -> Selector:
     """The selector as typed.
 
