@@ -8,8 +8,8 @@ from predictor.core.recommend import MIB
 
 
 def ceiled(value: float, step: float) -> float:
-    """Up to a whole step; the tiny allowance keeps 0.3 / 0.001 from becoming 301."""
-    return math.ceil(value / step - 1e-6) * step
+    """Up to a whole step; the tiny allowance keeps a float32 of 0.3 from becoming 301 m."""
+    return math.ceil(value / step - 1e-4) * step
 
 
 def whole_cores(cores: float) -> float:
