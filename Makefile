@@ -44,8 +44,9 @@ format: venv ## put the code in order
 bench: venv ## lists the benchmarks
 	@$(BIN)/python -m bench
 
-docs: venv ## the generated parts of docs/ (settings, command line)
+docs: venv ## the generated parts of docs/ (settings, command line, the worked example)
 	$(BIN)/python scripts/build_docs.py
+	$(BIN)/python scripts/build_worked_example.py
 
 lock: venv ## requirements/*.txt anew, hash-pinned, without download addresses
 	$(BIN)/pip install --quiet --upgrade uv

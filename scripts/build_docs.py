@@ -28,6 +28,7 @@ SETTINGS = (
     ("predictor/core/forecast.py", "ForecastSettings", "Node forecasts"),
     ("predictor/core/supply.py", "SupplySettings", "What of a forecast is offered"),
     ("predictor/core/recommend.py", "SizingSettings", "Right-sizing"),
+    ("predictor/core/steady.py", "SteadySettings", "Which answer stands"),
     ("scheduler/core/plan.py", "PlanSettings", "Planning"),
     ("qos_controller/core/settings.py", "Settings", "The node's control loop"),
     ("federation/core/settings.py", "FederationSettings", "The hub"),

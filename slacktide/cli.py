@@ -37,8 +37,18 @@ def build(rooms: Iterable[EntryPoint]) -> click.Group:
     )
     for room in rooms:
         for command in room.load():
-            group.add_command(command)
+            _add(group, command)
     return click.version_option(__version__, prog_name="slacktide")(group)
+
+
+def _add(group: click.Group, command: click.Command) -> None:
+    """Adds a command; a group that several rooms have (`serve`) gets the subcommands of each."""
+    there = group.commands.get(command.name or "")
+    if isinstance(there, click.Group) and isinstance(command, click.Group):
+        for part in command.commands.values():
+            there.add_command(part)
+    else:
+        group.add_command(command)
 
 
 def main() -> None:

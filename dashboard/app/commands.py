@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +15,6 @@ from rich.table import Table
 
 from dashboard.app.runbook import RunBook
 from dashboard.app.server import create_app
-from dashboard.app.serving import DashboardServer
 from dashboard.app.up import DAY_S, Order, Staged, Told, prepare, run
 from simulator.core.policies.catalogue import BASELINES, NAMES, OURS
 from simulator.core.replay import Outage
@@ -24,6 +22,8 @@ from simulator.core.report import SHOWN, ReportRow, shown
 from slacktide.durations import parse_duration_s
 from slacktide.output import output_option, print_rows, print_table
 from slacktide.progress import bars
+from slacktide.serving.http_server import HttpServer
+from slacktide.serving.leaving import leaving_cleanly
 
 
 class _OutageType(click.ParamType[Outage]):
@@ -138,27 +138,11 @@ def up(
         if once:
             _print(_run(staged, order, book), output)
             return
-        with DashboardServer(create_app(book), port=port) as server:
+        with HttpServer(create_app(book), port=port) as server:
             click.echo(f"dashboard on {server.url}", err=True)
             _print(_run(staged, order, book), output)
             click.echo(f"done; the dashboard stays on {server.url} until Ctrl-C", err=True)
             threading.Event().wait()
-
-
-@contextmanager
-def leaving_cleanly() -> Iterator[None]:
-    """Ctrl-C and SIGTERM end the command with what it started, without a traceback."""
-
-    def stop(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    except KeyboardInterrupt:
-        click.echo("stopped", err=True)
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _run(staged: Staged, order: Order, book: RunBook) -> list[ReportRow]:

@@ -9,9 +9,9 @@ from fastapi import FastAPI
 
 from dashboard.app.api import OVERVIEW_POINTS, api_routes
 from dashboard.app.events import Events
-from dashboard.app.guard import LOCAL_HOSTS, Guard
 from dashboard.app.pages import BUILT_PAGES, PageFiles, page_routes
 from dashboard.app.runbook import RunBook
+from slacktide.serving.guard import LOCAL_HOSTS, Guard
 
 
 def create_app(
@@ -32,6 +32,7 @@ def create_app(
         openapi_url="/api/v1/openapi.json",
     )
     app.state.events = events
+    app.state.ending = events.close
     app.include_router(api_routes(runbook, events))
     app.include_router(page_routes(pages))
     if pages.is_dir():

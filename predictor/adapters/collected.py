@@ -1,30 +1,34 @@
-"""What was collected: finished (cluster, namespace, hour) pieces, and whose each container is.
+"""What was collected: the finished (cluster, namespace, hour) pieces, in collected.json.
 
-Both lie beside the cluster's samples and are replaced whole, so a collection that died is simply
-run again. A piece is written here after its samples, never before: at worst it is read twice and
-stored once.
+A piece is written here after its samples, never before: at worst it is read twice and stored once.
+What is forgotten here is collected again. Every change starts from the file as it is, under the
+writer's lock, so a collection that runs and a repair beside it do not undo each other.
 """
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
 import pyarrow as pa
-import pyarrow.parquet as pq
+from pydantic_core import from_json, to_json
 
-from predictor.core.tables import CONTAINERS
+from predictor.adapters.day_files import TORN
+from predictor.adapters.inventory import Inventory
+from predictor.adapters.saying import Say, say_on_stderr
+from predictor.adapters.whole_files import write_whole
+from predictor.adapters.writer_lock import only_writer
 from slacktide.errors import BadInput
 
 VERSION: Final = 1
 DAY_S: Final = 86_400
+FILE: Final = "collected.json"
 
-FACTS: Final = CONTAINERS.names[2:-2]
+Hours = dict[str, dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +43,19 @@ class Piece:
 class Collected:
     """One cluster's account under a store's root."""
 
-    def __init__(self, root: Path, cluster: str, *, interval_s: int) -> None:
-        """Raises `BadInput` for a torn account or one of another interval."""
-        folder = root / f"cluster={quote(cluster, safe='')}"
-        self._file, self._containers = folder / "collected.json", folder / "containers.parquet"
-        self._interval_s = interval_s
-        self._hours: dict[str, dict[str, Any]] = self._load()
+    def __init__(
+        self, root: Path, cluster: str, *, interval_s: int, say: Say = say_on_stderr
+    ) -> None:
+        """A torn account is set aside and said; then every hour counts as not collected.
+
+        Raises:
+            BadInput: an account of another version or interval.
+        """
+        self._folder = root / f"cluster={quote(cluster, safe='')}"
+        self._file, self._say, self._interval_s = self._folder / FILE, say, interval_s
+        self._inventory = Inventory(self._folder, say)
+        self._state = _state(self._file)
+        self._hours = self._load()
 
     def whole(self, hour_s: int) -> bool:
         """Whether every namespace of that hour is stored."""
@@ -63,79 +74,96 @@ class Collected:
         }
 
     def forget_days_without_samples(self, days: Collection[int]) -> None:
-        """Where a day's file was deleted, for being torn, its pieces are to be read again."""
-        self._hours = {
-            hour_s: hour
-            for hour_s, hour in self._hours.items()
-            if int(hour_s) // DAY_S in days or not any(hour["stored"].values())
-        }
+        """Where a day's folder was deleted its pieces are to be read again."""
+        self._keep(lambda at, hour: at // DAY_S in days or not any(hour["stored"].values()))
+
+    def forget_days(self, days: Collection[int]) -> None:
+        """A file of these days is lost: whatever had samples in them is to be read again."""
+        self._keep(lambda at, hour: at // DAY_S not in days or not any(hour["stored"].values()))
+
+    def forget_before(self, cut_s: int) -> int:
+        """Retention dropped these hours; returns how many."""
+        return self._keep(lambda at, _: at >= cut_s)
+
+    def forget_all(self) -> None:
+        """What was known of owners is lost: everything is to be read again."""
+        self._keep(lambda *_: False)
 
     def mark(self, hour_s: int, pieces: Collection[Piece], *, whole: bool) -> None:
         """Adds pieces of an hour; `whole` says that it has no others."""
-        before: Mapping[str, Any] = self._hours.get(str(hour_s), {"stored": {}, "missing": {}})
-        stored = before["stored"] | {p.namespace: p.samples for p in pieces if not p.missing}
-        missing = before["missing"] | {p.namespace: p.missing for p in pieces if p.missing}
-        missing = {name: why for name, why in missing.items() if name not in stored}
-        self._hours[str(hour_s)] = {"whole": whole, "stored": stored, "missing": missing}
-        text = json.dumps(
-            {"version": VERSION, "interval_s": self._interval_s, "hours": self._hours}, indent=1
-        )
-        _replace(self._file, lambda beside: beside.write_text(text, encoding="utf-8"))
+        with only_writer(self._folder):
+            if _state(self._file) != self._state:
+                self._hours = self._load()
+            before: Mapping[str, Any] = self._hours.get(str(hour_s), {"stored": {}, "missing": {}})
+            stored = before["stored"] | {p.namespace: p.samples for p in pieces if not p.missing}
+            missing = before["missing"] | {p.namespace: p.missing for p in pieces if p.missing}
+            missing = {name: why for name, why in missing.items() if name not in stored}
+            self._hours[str(hour_s)] = {"whole": whole, "stored": stored, "missing": missing}
+            self._write()
 
     def add_containers(self, seen: pa.Table) -> None:
         """Adds rows of `CONTAINERS`; the newest known fact stays, and no row is ever removed."""
-        table = seen.cast(CONTAINERS)
-        if self._containers.is_file():
-            table = pa.concat_tables([self.containers(), table])
-        table = table.sort_by([("last_seen_s", "ascending")])
-        facts = [(name, "last") for name in FACTS]
-        times = [("first_seen_s", "min"), ("last_seen_s", "max")]
-        grouped = table.group_by(["pod", "container"], use_threads=False).aggregate(facts + times)
-        names = ["pod", "container", *(f"{name}_{how}" for name, how in facts + times)]
-        merged = grouped.select(names).rename_columns(CONTAINERS.names).cast(CONTAINERS)
-        merged = merged.sort_by([("pod", "ascending"), ("container", "ascending")])
-        _replace(
-            self._containers, lambda beside: pq.write_table(merged, beside, compression="zstd")
-        )
+        self._inventory.add_containers(seen)
+
+    def add_nodes(self, seen: pa.Table) -> None:
+        """Adds rows of `NODES` likewise."""
+        self._inventory.add_nodes(seen)
 
     def containers(self) -> pa.Table:
-        """Every container ever seen, those of deleted pods too.
+        """Every container ever seen, those of deleted pods too."""
+        return self._inventory.containers()
 
-        Raises:
-            BadInput: when the file is torn.
-        """
-        if not self._containers.is_file():
-            return CONTAINERS.empty_table()
-        try:
-            return pq.ParquetFile(self._containers).read().cast(CONTAINERS)
-        except (pa.ArrowException, OSError, ValueError) as why:
-            raise BadInput(
-                f"{self._containers} is torn; delete it and collected.json, and collect again"
-            ) from why
+    def nodes(self) -> pa.Table:
+        """Every node ever seen."""
+        return self._inventory.nodes()
 
-    def _load(self) -> dict[str, dict[str, Any]]:
+    def _keep(self, wanted: Callable[[int, Mapping[str, Any]], bool]) -> int:
+        """Keeps some hours; returns how many were forgotten."""
+        if not self._file.is_file():
+            return 0
+        with only_writer(self._folder):
+            before = self._load()
+            self._hours = {at: hour for at, hour in before.items() if wanted(int(at), hour)}
+            if len(self._hours) < len(before):
+                self._write()
+        return len(before) - len(self._hours)
+
+    def _write(self) -> None:
+        account = {"version": VERSION, "interval_s": self._interval_s, "hours": self._hours}
+        write_whole(self._file, to_json(account, indent=1))
+        self._state = _state(self._file)
+
+    def _load(self) -> Hours:
         if not self._file.is_file():
             return {}
         try:
-            account = json.loads(self._file.read_text(encoding="utf-8"))
+            account = from_json(self._file.read_bytes())
             version, interval_s, hours = (account[k] for k in ("version", "interval_s", "hours"))
             kept = {str(int(at)): hour for at, hour in hours.items()}
             torn = any(not {"whole", "stored", "missing"} <= hour.keys() for hour in kept.values())
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as why:
-            raise BadInput(f"{self._file} is torn; delete it and collect again") from why
-        if torn or version != VERSION:
-            raise BadInput(f"{self._file} is torn or of another version; delete it, collect again")
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            torn = True
+        if torn:
+            return self._begin_again()
+        if version != VERSION:
+            raise BadInput(f"{self._file} is of another version; delete it and collect again")
         if interval_s != self._interval_s:
             raise BadInput(f"{self._file}: collected every {interval_s} s, not {self._interval_s}")
         return kept
 
+    def _begin_again(self) -> Hours:
+        """Sets a torn account aside."""
+        aside = self._file.with_name(FILE + TORN)
+        with suppress(OSError):  # a reader may not write here; the next collect may
+            self._file.replace(aside)
+        self._say(f"{self._file} is torn: set aside as {aside.name}; all hours are read again")
+        return {}
 
-def _replace(file: Path, write: Any) -> None:  # noqa: ANN401  what the writer returns is nobody's
-    """Writes beside the file and renames, so that a reader sees the old or the new one."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    beside = file.with_suffix(f".{os.getpid()}.tmp")
+
+def _state(file: Path) -> tuple[int, int, int] | None:
+    """Tells one writing of a file from another: each is a new file."""
     try:
-        write(beside)
-        beside.replace(file)
-    finally:
-        beside.unlink(missing_ok=True)
+        about = file.stat()
+    except FileNotFoundError:
+        return None
+    return about.st_ino, about.st_mtime_ns, about.st_size

@@ -44,7 +44,6 @@ summary { cursor: pointer; color: var(--dim) } ul { margin: .3em 0; padding-left
 .GOOD td:has(+ .drawn), .GOOD td:nth-last-child(2):not(.drawn) { color: var(--good) }
 svg { display: block; margin: 1px 0 } svg .most { fill: var(--most) } svg .usual { fill: var(--usual) }
 svg .now { stroke: var(--dim); stroke-dasharray: 4 3 } svg .then { stroke: var(--then); stroke-width: 1.5 }
-.drawn svg { display: inline-block; margin-right: .6em }
 """  # noqa: E501  a style sheet reads better in few lines
 
 SCRIPT: Final = """

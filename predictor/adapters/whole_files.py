@@ -1,23 +1,33 @@
-"""Files that are there whole or not at all: written beside their place, then moved into it."""
+"""Files that are there whole or not at all: written beside their place, then moved into it.
+
+They are on the disk before they are named, so that a machine that loses its power keeps the old
+file or the new one.
+"""
 
 from __future__ import annotations
 
 import os
 from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
 from slacktide.errors import BadInput
 
+DRAFT: Final = ".tmp"  # ends a draft's name, which begins with a dot
 
-def write_whole(path: Path, content: bytes) -> None:
+
+def write_whole(path: Path, content: bytes | memoryview) -> None:
     """Replaces the file, or leaves the old one as it was.
 
     Raises:
         BadInput: it cannot be written, and why.
     """
-    draft = path.with_name(f".{path.name}.tmp")
+    draft = path.with_name(f".{path.name}{DRAFT}")
     try:
-        draft.write_bytes(content)
+        with draft.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
         draft.replace(path)
     except OSError as error:
         raise _refusal(path, error) from error

@@ -91,7 +91,7 @@ def _clusters(asking: Asking, *, from_s: int, to_s: int) -> tuple[str, ...]:
 
 def collect(asking: Asking, wanted: Wanted, todo: Sequence[tuple[str, int]]) -> Iterator[Hour]:
     """Stores each hour and tells what became of it; ends early when the server is gone."""
-    store = ParquetStore(wanted.root)
+    store = ParquetStore(wanted.root, interval_s=asking.settings.interval_s)
     accounts: dict[str, Collected] = {}
     for cluster in dict.fromkeys(name for name, _ in todo):
         interval_s = asking.settings.interval_s
@@ -164,8 +164,8 @@ class _Reading:
         self, store: ParquetStore, account: Collected, found: Sequence[Samples], seen: pa.Table
     ) -> None:
         if len(seen):
+            account.add_containers(seen)  # first: a sample's shard is that of its pod's node
             store.append(self.cluster, pa.concat_tables([_table(part) for part in found]))
-            account.add_containers(seen)
 
     def _namespaces(self) -> dict[str, int]:
         window = hour(self.cluster, None, self.hour_s)

@@ -9,11 +9,14 @@ from typing import Any
 
 import click
 
+from predictor.adapters.parquet_store import ParquetStore
 from predictor.adapters.prometheus import PrometheusClient, Server
+from predictor.adapters.repair import Repair
 from predictor.app.asking import Asking
 from predictor.app.collect import Hour, Wanted, clusters_and_hours
 from predictor.app.collect import collect as collected_hours
-from predictor.core.collect_settings import CollectSettings
+from predictor.app.upkeep import compact, mend
+from predictor.core.collect_settings import HOUR_S, CollectSettings
 from slacktide.durations import DURATION
 from slacktide.errors import BadInput
 from slacktide.output import output_option, print_rows
@@ -28,6 +31,7 @@ TOLD = 10  # missing pieces that are printed
     "--into", type=click.Path(path_type=Path, file_okay=False), required=True, help="Store folder."
 )
 @click.option("--since", type=DURATION, default="14d", show_default=True, help="How far back.")
+@click.option("--keep", type=DURATION, help="Drop days older than this at the end; default: none.")
 @click.option("--namespace", "namespaces", multiple=True, help="Only this one; repeat for more.")
 @click.option("--cluster", "clusters", multiple=True, help="Its name; repeat for more.")
 @click.option("--cluster-label", default="", help="The label that tells clusters apart.")
@@ -40,6 +44,7 @@ def collect(
     url: str,
     into: Path,
     since: int,
+    keep: int | None,
     namespaces: tuple[str, ...],
     clusters: tuple[str, ...],
     cluster_label: str,
@@ -62,14 +67,24 @@ def collect(
     """
     if len(clusters) > 1 and not cluster_label:
         raise BadInput("several --cluster need --cluster-label, which tells them apart")
+    if keep is not None and keep < since:
+        raise BadInput("--keep is shorter than --since: what is dropped would be read again")
     settings = changed_settings([f"cluster_label={cluster_label}", *changes])
     wanted = Wanted(into, since, clusters, frozenset(namespaces))
     server = Server(url, tenant, token_file, ca_file)
+    store = ParquetStore(into, interval_s=settings.interval_s)
+    mend(store)
     with PrometheusClient(server, settings) as client:
         asking = Asking(client, settings)
         todo = clusters_and_hours(asking, wanted)
         hours = collected_hours(asking, wanted, todo)
         done = list(progress_over(hours, total=len(todo), what="collecting"))
+    over_s = max((hour_s + HOUR_S for _, hour_s in todo), default=0)
+    for _ in compact(store, before_s=over_s):
+        pass
+    if keep is not None:
+        for cluster in store.clusters():
+            Repair(store, cluster).prune(keep)
     print_rows(_account(done), output, title=f"collected into {into}")
     _tell_missing(done, len(todo))
 

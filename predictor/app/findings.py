@@ -27,6 +27,7 @@ from predictor.core.recommend import SizingSettings, recommendations
 from predictor.core.runs import advice_from_runs
 from predictor.core.seen import unseen_pods
 from predictor.core.selector import EVERYTHING, Selector, selector
+from predictor.core.steady import Standing, declared, standing, steady
 from predictor.core.use import Key, containers_of
 from slacktide.errors import BadInput
 from slacktide.messages import Recommendation
@@ -96,25 +97,30 @@ def findings_at(
     now_s: int,
     wanted: Filters,
     settings: SizingSettings,
+    before: Mapping[Key, Standing] = {},
+    *,
     how: MindfulSettings = DEFAULTS,
 ) -> tuple[Finding, ...]:
     """Ranked findings of one time, from what was `seen(...)` of a trace until then.
 
     A trace knows no circumstances, so only floors that were asked for change a number.
 
+    What stood `before`, or is declared, stands where a change would be noise.
+
     Raises:
         BadInput: nothing that runs then is wanted.
     """
     containers = containers_of(past)
     there = recommendations(history_of(past), containers, now_s, settings)
-    declared = declared_by_container(past, containers, now_s)
+    held = [steady(one, before.get(key_of(one), declared(one))) for one in there]
+    beside = declared_by_container(past, containers, now_s)
     weight = bytes_per_core(past.nodes.cpu_cores, past.nodes.memory_bytes)
-    return judged(there, declared, {}, wanted, now_s=now_s, how=how, weight=weight, sizing=settings)
+    return judged(held, beside, {}, wanted, now_s=now_s, how=how, weight=weight, sizing=settings)
 
 
 def judged(
     there: Sequence[Recommendation],
-    declared: Mapping[Key, Declared],
+    beside: Mapping[Key, Declared],
     known: Mapping[Key, Circumstances],
     wanted: Filters,
     *,
@@ -142,7 +148,7 @@ def judged(
     ]
     if not kept:
         raise BadInput(_nothing(advised, now_s, wanted, of))
-    held = [finding(one, _declared(one, declared, of), of[key_of(one)]) for one in kept]
+    held = [finding(one, _declared(one, beside, of), of[key_of(one)]) for one in kept]
     return ranked(held, weight)
 
 
@@ -169,15 +175,25 @@ def pictures(
 
 def _declared(
     advice: Recommendation,
-    declared: Mapping[Key, Declared],
+    beside: Mapping[Key, Declared],
     known: Mapping[Key, Circumstances],
 ) -> Declared:
     """As the pods that run declare it; of a Job between its runs as its newest run did."""
     key = key_of(advice)
     newest = known[key]
-    return declared.get(key) or Declared(
+    return beside.get(key) or Declared(
         (), (advice.cluster,), newest.cpu_limit_cores, newest.memory_limit_bytes
     )
+
+
+def now_standing(
+    findings: Sequence[Finding], before: Mapping[Key, Standing]
+) -> dict[Key, Standing]:
+    """What stands after these findings, for the next time that is asked about."""
+    advised = {key_of(found.advice): found.advice for found in findings}
+    return dict(before) | {
+        key: standing(one, before.get(key, declared(one))) for key, one in advised.items()
+    }
 
 
 def say_unseen(past: Trace, now_s: int) -> None:

@@ -7,10 +7,12 @@ from typing import Any
 
 import click
 
-from predictor.core.forecast import ForecastSettings, walk
-from predictor.core.history import history_of
+from predictor.adapters.state_file import read_state, write_state
+from predictor.core.forecast import ForecastSettings, advance, warmed_up
+from predictor.core.history import History, history_of
 from slacktide.durations import HORIZON
 from slacktide.errors import BadInput
+from slacktide.messages import NodeForecasts
 from slacktide.output import output_option, print_rows
 from slacktide.predictions import Predictions
 from slacktide.trace import read_trace
@@ -27,10 +29,21 @@ from slacktide.trace import read_trace
     show_default=True,
     help="Share of windows in which online may need more than what was kept.",
 )
+@click.option(
+    "--state",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="File of what was learned: gone on from where it fits, and updated.",
+)
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Parquet file.")
 @output_option
 def forecast(
-    trace: Path, at_s: int | None, horizon: int, risk: float, out: Path | None, output: str
+    trace: Path,
+    at_s: int | None,
+    horizon: int,
+    risk: float,
+    state: Path | None,
+    out: Path | None,
+    output: str,
 ) -> None:
     """Say how much of each node can be reclaimed, from the past alone.
 
@@ -41,6 +54,7 @@ def forecast(
       slacktide forecast my-trace
       slacktide forecast my-trace --at 1296000 --horizon 4h --risk 0.001
       slacktide forecast my-trace --at 1296000 --out forecast.parquet
+      slacktide forecast my-trace --state forecast.npz
     """
     history = history_of(read_trace(trace))
     last_s = (history.cpu_cores.shape[1] - 1) * history.interval_s
@@ -48,7 +62,7 @@ def forecast(
     if now_s > last_s:
         raise BadInput(f"--at {now_s}: the trace ends at {last_s}")
     settings = ForecastSettings(horizons_s=(horizon,), cpu_risk=risk)
-    (made,) = walk(history.until(now_s), [now_s], settings)
+    made = _made(history.until(now_s), now_s, settings, state)
     found = Predictions()
     found.add("slacktide", made, 0)
     if out is not None:
@@ -59,6 +73,24 @@ def forecast(
     if output == "table":
         rows = [_shown(row) for row in rows]
     print_rows(rows, output, title=f"reclaimable for {horizon / 3600:g} h from {now_s} s")
+
+
+def _made(
+    history: History, now_s: int, settings: ForecastSettings, file: Path | None
+) -> NodeForecasts:
+    """The forecast, from the saved state on where there is one that fits."""
+    state = None
+    if file is not None:
+        state, history, why = read_state(file, history, settings)
+        if why:
+            click.echo(f"{why}: learning from the history", err=True)
+    if state is not None and now_s < state.at_s:
+        raise BadInput(f"{file} was learned until {state.at_s}: give a later --at, or delete it")
+    state = warmed_up(history, now_s, settings, state)
+    state, made = advance(state, history, now_s, settings)
+    if file is not None:
+        write_state(file, state, history, settings)
+    return made
 
 
 def _shown(row: dict[str, Any]) -> dict[str, Any]:

@@ -8,13 +8,22 @@ from pathlib import Path
 import click
 
 from predictor.app.explain_workload import explanation
-from predictor.app.findings import filters, findings_at, pictures, say_unseen, times_of
+from predictor.app.findings import (
+    filters,
+    findings_at,
+    now_standing,
+    pictures,
+    say_unseen,
+    times_of,
+)
 from predictor.app.recommend_options import SizingOptions, sizing_options
 from predictor.app.recommend_output import FORMATS, SEVERAL_TIMES, emit
 from predictor.core.ranking import Finding
 from predictor.core.recommend import SizingSettings
 from predictor.core.report import Report
 from predictor.core.seen import seen
+from predictor.core.steady import Standing
+from predictor.core.use import Key
 from slacktide.errors import BadInput
 from slacktide.trace import read_trace
 
@@ -52,7 +61,8 @@ def recommend(
 ) -> None:
     """Say what each container should request, and what that frees.
 
-    Without --at the end of the trace is now. Nothing later than that time is read. Rows are
+    Without --at the end of the trace is now. Nothing later than that time is read. What is
+    declared, or was answered for an earlier --at, stands where a change would be noise. Rows are
     ranked: what needs more, then what hands back most over all replicas. krr-json has KRR's keys;
     kustomize is a component for an overlay; each patch is a file for kubectl patch. With prices,
     money is shown beside cores and GiB, in the currency of the prices, for a month of 730 hours.
@@ -75,10 +85,13 @@ def recommend(
     settings = options.sizing
     whole = read_trace(trace)
     found: list[Finding] = []
+    stands: dict[Key, Standing] = {}
     for now_s in times_of(whole, at_s):
         past = seen(whole, now_s)
         say_unseen(past, now_s)
-        found += findings_at(past, now_s, wanted, settings, options.mindful)
+        answered = findings_at(past, now_s, wanted, settings, stands, how=options.mindful)
+        stands = now_standing(answered, stands)
+        found += answered
     drawn = output == "html" and pictures(past, now_s, found, window_s=settings.window_s)
     title = f"right-sizing at {found[0].advice.at_s} s"
     report = Report(found, title, settings, options.prices, drawn or {})

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 
+from predictor.core.cold import said_of_cold
 from predictor.core.history import HOUR_S
 from predictor.core.learning import Kept
 
@@ -37,11 +38,8 @@ def sentence(
             f"x {kept.gap_factor[node]:g} because the node has been silent for"
             f" {view.silent_hours[node]} h"
         )
-    if kept.cold_pods[node]:
-        parts.append(
-            f"plus {kept.cold_pods[node]:.0f} cold pods (seen for less than a day) at their"
-            f" request, {kept.cold_request[node]:.1f}"
-        )
+    if (kept.cold.node == node).any():
+        parts.append(f"plus {said_of_cold(kept.cold, node)}")
     if kept.kept[node, horizon] >= capacity_cores:
         parts.append("capped at the node's capacity, so nothing is reclaimable")
     return "; ".join(parts)

@@ -228,16 +228,18 @@ def walk(
     history: History,
     times_s: Iterable[int],
     settings: ForecastSettings = ForecastSettings(),
+    *,
+    since_s: int = 0,
 ) -> Iterator[NodeForecasts]:
     """The forecast at each of the ascending times, after learning from the days before the first.
 
     The learning steps lie `settings.learn_every_s` apart and end at the first time, so the same
-    times give the same forecasts whatever is known later.
+    times give the same forecasts whatever is known later. Before `since_s` nothing is known.
     """
     state = BEGINNING
     for now_s in times_s:
         if state is None:
-            state = warmed_up(history, now_s, settings)
+            state = warmed_up(history, now_s, settings, since_s=since_s)
         state, forecasts = advance(state, history, now_s, settings)
         yield forecasts
 
@@ -246,11 +248,16 @@ def warmed_up(
     history: History,
     until_s: int,
     settings: ForecastSettings = ForecastSettings(),
+    state: ForecastState | None = BEGINNING,
+    *,
+    since_s: int = 0,
 ) -> ForecastState | None:
-    """The state after learning from a day into the history up to, but not at, `until_s`."""
-    state = BEGINNING
+    """The state after learning up to, but not at, `until_s`.
+
+    From nothing it begins a day after `since_s`; a state goes on from its last step.
+    """
     every = settings.learn_every_s
-    first = max(until_s - settings.keep_s, DAY_S)
+    first = max(until_s - settings.keep_s, since_s + DAY_S if state is None else state.at_s + 1)
     steps = max(0, (until_s - first) // every)
     for now_s in range(until_s - steps * every, until_s, every):
         state, _ = advance(state, history, now_s, settings)

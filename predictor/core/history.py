@@ -7,7 +7,9 @@ what makes forecasts blind to the future by construction. Views, never copies of
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +43,12 @@ class History:
     clusters: tuple[str, ...]  # [N] the cluster of each node
     node_cpu_cores: FloatArray  # [N]
     node_memory_bytes: FloatArray  # [N] NaN where unknown
+    series: tuple[str, ...] = ()  # [S] namespace/pod/container; () where nobody needs the names
+    workload: IntArray | None = None  # [S] same number, same container of one workload; -1 unknown
+    image: IntArray | None = None  # [S] same number, same image or label group; -1 unknown
+    namespace: IntArray | None = None  # [S] -1 unknown
+    oom_kills: Samples | None = None  # [S, T] within each interval; None where nobody counts them
+    memory_limit_bytes: FloatArray | None = None  # [S] NaN where none is declared
 
     @property
     def per_hour(self) -> int:
@@ -54,17 +62,34 @@ class History:
     def until(self, now_s: int) -> History:
         """The same history with nothing in it that happens later than `now_s`."""
         known = max(now_s // self.interval_s + 1, 0)
-        memory = self.memory_bytes
+        memory, kills = self.memory_bytes, self.oom_kills
         return replace(
             self,
             cpu_cores=self.cpu_cores[:, :known],
             memory_bytes=None if memory is None else memory[:, :known],
+            oom_kills=None if kills is None else kills[:, :known],
             end_s=np.where(self.end_s > now_s, NEVER_S, self.end_s),
         )
 
     def resident(self, now_s: int) -> BoolArray:
         """[S] which series belong to a pod that runs on a node at a time."""
         return (self.node >= 0) & (self.start_s <= now_s) & (now_s < self.end_s)
+
+    def taken(self, rows: Sequence[int]) -> History:
+        """The series at these rows, in this order; a row of -1 has no samples and runs nowhere."""
+        at = np.asarray(rows, dtype=np.int64)
+        gone = at < 0
+        changed: dict[str, Any] = {}
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name == "series":
+                changed["series"] = tuple(value[row] if row >= 0 else "" for row in rows)
+            elif isinstance(value, np.ndarray) and not field.name.startswith("node_"):
+                nothing = np.nan if value.dtype.kind == "f" else -1
+                taken = value[at] if len(value) else np.full((len(at), *value.shape[1:]), nothing)
+                taken[gone] = nothing
+                changed[field.name] = taken
+        return replace(self, **changed)
 
 
 def history_of(trace: Trace) -> History:
@@ -80,6 +105,8 @@ def history_of(trace: Trace) -> History:
         )
     pods, pod = trace.pods, trace.usage.pod
     containers = np.bincount(pod, minlength=len(pods.pod))[pod]
+    rows, container = pod.tolist(), trace.usage.container
+    names = [(pods.namespace[row], pods.kind[row], pods.workload[row]) for row in rows]
     return History(
         interval_s=trace.interval_s,
         cpu_cores=trace.usage.cpu_cores,
@@ -93,7 +120,21 @@ def history_of(trace: Trace) -> History:
         clusters=trace.nodes.cluster,
         node_cpu_cores=trace.nodes.cpu_cores,
         node_memory_bytes=trace.nodes.memory_bytes,
+        series=tuple(
+            f"{pods.namespace[row]}/{pods.pod[row]}/{name}"
+            for row, name in zip(rows, container, strict=True)
+        ),
+        workload=numbered(zip(names, container, strict=True)),
+        namespace=numbered(pods.namespace[row] or None for row in rows),
+        memory_limit_bytes=pods.memory_limit_bytes[pod] / containers,
     )
+
+
+def numbered(names: Iterable[Hashable]) -> IntArray:
+    """A number for each name, the same for the same, in order of appearance; -1 for None."""
+    known: dict[Hashable, int] = {}
+    found = [-1 if name is None else known.setdefault(name, len(known)) for name in names]
+    return np.array(found, dtype=np.int64)
 
 
 def node_sums(samples: Samples, member: BoolArray, node: IntArray, *, nodes: int) -> FloatArray:

@@ -2,7 +2,7 @@
 
 CPU and memory go the same way with their own samples, capacity and risk. What is kept for a node is
 
-    min(capacity, (base + margin * capacity) * gap factor + requests of cold pods)
+    min(capacity, (base + margin * capacity) * gap factor + cold pods)
 
 where base is model and reference (`quantile_model`), the margin is conformal (`conformal`) and the
 gap factor grows by steps with the hours a node has been silent. Pure: state in, state out.
@@ -15,6 +15,7 @@ from typing import Final
 
 import numpy as np
 
+from predictor.core.cold import ColdPods, cold_pods
 from predictor.core.conformal import PromiseKeeper, margin
 from predictor.core.history import HOUR_S, History, Samples
 from predictor.core.hours import NodeHours, SeriesHours, missing_hours, node_hours, series_hours
@@ -74,8 +75,8 @@ class Kept:
     base: FloatArray  # [N, H]
     margin: FloatArray  # [N, H] in cores or bytes
     gap_factor: FloatArray  # [N]
-    cold_request: FloatArray  # [N]
-    cold_pods: FloatArray  # [N]
+    cold_request: FloatArray  # [N] what cold pods count for
+    cold: ColdPods
     outlook: Outlook
 
 
@@ -237,7 +238,9 @@ def _keep(
     )
     added = _added(learned.margins, base, scale, pace)
     factor = gap_factor(view.silent_hours)
-    cold_request, cold_pods = _cold(learned, resource, history, cold)
+    assert learned.series is not None  # noqa: S101  _look made it
+    pods, nodes = cold_pods(learned.series, cold, resource.request, history), len(view.reference)
+    cold_request = np.bincount(pods.node, pods.count, minlength=nodes).astype(np.float64)
     warm = _reaching_further(base + added, view.silent_hours, pace.horizons_s)
     total = warm * factor[:, None] + cold_request[:, None]
     return Kept(
@@ -246,7 +249,7 @@ def _keep(
         margin=added,
         gap_factor=factor,
         cold_request=cold_request,
-        cold_pods=cold_pods,
+        cold=pods,
         outlook=view,
     )
 
@@ -281,26 +284,6 @@ def gap_factor(silent_hours: IntArray) -> FloatArray:
     """[N] at least 1, growing by steps with the hours a node has been silent."""
     hours, factors = zip(*GAP_STEPS, strict=True)
     return np.array((1.0, *factors))[np.searchsorted(hours, silent_hours, side="right")]
-
-
-def _cold(
-    learned: Learned, resource: Resource, history: History, cold: BoolArray
-) -> tuple[FloatArray, FloatArray]:
-    """[N] what cold pods count for, and how many they are.
-
-    A cold pod counts at its request, or what it used already if that is more; without a request, at
-    the largest peak among the warm pods of the fleet.
-    """
-    assert learned.series is not None  # noqa: S101  _look made it
-    rows, nodes = np.flatnonzero(cold), len(history.nodes)
-    week = learned.series.peak.max(axis=1)
-    warm_most = float(week[~cold].max(initial=0.0))
-    request = np.where(np.isnan(resource.request[rows]), warm_most, resource.request[rows])
-    count = np.maximum(request, week[rows])
-    at = history.node[rows]
-    pods = np.bincount(at, minlength=nodes).astype(np.float64)
-    total: FloatArray = np.bincount(at, count, minlength=nodes).astype(np.float64)
-    return total, pods
 
 
 def _remember(

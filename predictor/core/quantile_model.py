@@ -14,6 +14,7 @@ import numpy as np
 from sklearn.ensemble import HistGradientBoostingRegressor
 
 from predictor.core.outlook import FEATURES, UNORDERED, FeatureTable
+from predictor.core.trees import Trees, predict_trees, trees_of
 from slacktide.messages import FloatArray
 
 QUANTILE = 0.97  # the model's own; calibration adds the rest, and here the data still speak
@@ -25,7 +26,7 @@ LEAST_RATIO = 1e-3  # a fleet that fell silent is not an infinitely good forecas
 class QuantileModel:
     """A fitted model of one horizon, with what it may claim."""
 
-    trees: HistGradientBoostingRegressor
+    trees: Trees
     weight: float  # 0..1 against the reference
 
 
@@ -39,7 +40,7 @@ def fit(features: FeatureTable, ratio: FloatArray, *, windows: float) -> Quantil
 
     `features` [R, F], `ratio` [R] peak over reference, `windows` the independent ones among R.
     """
-    trees = HistGradientBoostingRegressor(
+    fitted = HistGradientBoostingRegressor(
         loss="quantile",
         quantile=QUANTILE,
         max_iter=100,
@@ -52,8 +53,8 @@ def fit(features: FeatureTable, ratio: FloatArray, *, windows: float) -> Quantil
         early_stopping=False,
         random_state=0,
     )
-    trees.fit(features, np.log(np.maximum(ratio, LEAST_RATIO)))
-    return QuantileModel(trees, weight=windows / (windows + EVEN_WINDOWS))
+    fitted.fit(features, np.log(np.maximum(ratio, LEAST_RATIO)))
+    return QuantileModel(trees_of(fitted), weight=windows / (windows + EVEN_WINDOWS))
 
 
 def predict(
@@ -62,5 +63,4 @@ def predict(
     """[N] peaks: the model's and the reference's geometric mean by the model's weight."""
     if model is None:
         return reference
-    log_ratio = np.asarray(model.trees.predict(features), dtype=np.float64)
-    return reference * np.exp(model.weight * log_ratio)
+    return reference * np.exp(model.weight * predict_trees(model.trees, features))

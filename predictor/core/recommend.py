@@ -1,11 +1,12 @@
 """Right-sized requests per workload and container, each with its bounds and its sentence.
 
-CPU is compressible: its request is the 95th percentile of two weeks, or of the last day where that
-has grown above it, and no limit is advised. Memory is not: its request is the highest peak and a
-headroom. All headrooms together cost a share of all peaks, so never more than the same share on
-each; but most of it is handed out as one step of equal bytes, at most the container's own peak,
-because measured growth is rarely in proportion to size. Where there is too little history the
-answer is "not enough data", with what is missing; the declared request then stands.
+CPU is compressible: its request is the 95th percentile of two weeks, or the 90th of the last day
+where that has grown above it, and no limit is advised. Memory is not: its request is a peak and a
+headroom. The peak is one that two days reached, or the last two. All requests together cost the
+highest peaks and a share of them, so never more than the same share on each; what that leaves for
+headroom is handed out as one step of equal bytes, because measured growth is not in proportion to
+size, and within each container's room. Where there is too little history the answer is "not enough
+data", with what is missing; the declared request then stands.
 """
 
 from __future__ import annotations
@@ -36,10 +37,14 @@ class SizingSettings:
     """Hours with samples before there is an answer: a day and a night."""
     cpu_percentile: float = 0.95
     """Of the samples: what a request must cover; the rest borrows from the node."""
-    memory_headroom: float = 0.02
-    """Share above the highest peak at least: allocators and page cache are never still."""
-    memory_budget: float = 0.15
-    """Of all peaks: what headroom costs in sum, the same as KRR's 15 % on each."""
+    last_day_percentile: float = 0.90
+    """The same of the last day alone: growth counts once it filled a tenth of a day."""
+    peak_days: int = 2
+    """Days of the window that reached a peak, before it counts; what the last two did counts."""
+    memory_budget: float = 0.14
+    """Of all highest peaks: what all requests cost above them; KRR puts 15 % on each."""
+    memory_room: float = 2.0
+    """Times its peak: the most headroom a container gets, so that none is grown absurdly."""
     least_cpu_cores: float = 0.01
     """Floor: 10 m, below which the scheduler's rounding is larger than the request."""
     least_memory_bytes: int = 32 * MIB
@@ -62,6 +67,8 @@ def recommendations(
         now_s,
         window_s=settings.window_s,
         cpu_percentile=settings.cpu_percentile,
+        last_day_percentile=settings.last_day_percentile,
+        peak_days=settings.peak_days,
     )
     return recommended(use, now_s, settings)
 
@@ -75,14 +82,14 @@ def recommended(
     return tuple(_recommend(row, step_bytes, now_s=now_s, settings=settings) for row in rows)
 
 
-def equal_step(peaks: FloatArray, replicas: FloatArray, budget: float) -> float:
-    """The step s with sum(min(s, peak) x replicas) = budget: water filled up to each peak.
+def equal_step(rooms: FloatArray, replicas: FloatArray, budget: float) -> float:
+    """The step s with sum(min(s, room) x replicas) = budget: water filled up to each room.
 
-    `peaks` and `replicas` [G], all above 0. A budget beyond all peaks gives the largest peak.
+    `rooms` and `replicas` [G], all above 0. A budget beyond all rooms gives the largest room.
     """
-    order = np.argsort(peaks)
-    level, weight = peaks[order], replicas[order]
-    above = np.cumsum(weight[::-1])[::-1]  # replicas whose peak is at least this one
+    order = np.argsort(rooms)
+    level, weight = rooms[order], replicas[order]
+    above = np.cumsum(weight[::-1])[::-1]  # replicas whose room is at least this one
     below = np.concatenate([[0.0], np.cumsum(level * weight)[:-1]])  # bytes of those filled up
     full = np.flatnonzero(below + level * above >= budget)
     if not full.size:
@@ -91,17 +98,26 @@ def equal_step(peaks: FloatArray, replicas: FloatArray, budget: float) -> float:
 
 
 def _step(rows: list[Use], settings: SizingSettings) -> float:
-    """Bytes that each container may get above its peak and the least headroom."""
+    """Bytes that each container may get above its peak; what they cost together is the budget."""
     known = [
-        (row["memory_highest"], row["replicas"])
+        (row["memory_highest"], row["memory_repeated_peak"], _room(row, settings), row["replicas"])
         for row in rows
-        if row["cpu_hours"] >= settings.least_hours and (row["memory_highest"] or 0.0) > 0
+        if row["cpu_hours"] >= settings.least_hours and (row["memory_repeated_peak"] or 0.0) > 0
     ]
     if not known:
         return 0.0
-    peaks, replicas = (np.array(column, dtype=np.float64) for column in zip(*known, strict=True))
-    share = max(settings.memory_budget - settings.memory_headroom, 0.0)
-    return equal_step(peaks, replicas, share * float((peaks * replicas).sum()))
+    highest, peaks, rooms, replicas = np.array(known, dtype=np.float64).T
+    spent = float((((1 + settings.memory_budget) * highest - peaks) * replicas).sum())
+    return equal_step(rooms, replicas, max(spent, 0.0))
+
+
+def _room(row: Use, settings: SizingSettings) -> float:
+    """Bytes above its peak that a container may grow by: what was declared is seldom passed."""
+    peak, declared = row["memory_repeated_peak"], row["memory_request_bytes"]
+    most: float = settings.memory_room * peak
+    if declared is None:
+        return most
+    return float(min(max(declared - peak, settings.memory_budget * peak), most))
 
 
 def _recommend(
@@ -150,12 +166,12 @@ def _cpu_sizes(row: Use, settings: SizingSettings) -> Sizes | None:
 
 
 def _memory_sizes(row: Use, step_bytes: float, settings: SizingSettings) -> Sizes | None:
-    highest, usual = row["memory_highest"], row["memory_usual_peak"]
-    if highest is None or usual is None:
+    highest, peak = row["memory_highest"], row["memory_repeated_peak"]
+    if highest is None or peak is None:
         return None
-    request = highest * (1 + settings.memory_headroom) + min(highest, step_bytes)
+    request = peak + min(_room(row, settings), step_bytes)
     request = max(_ceil(request, MIB), settings.least_memory_bytes)
-    lower = min(max(_ceil(usual, MIB), settings.least_memory_bytes), request)
+    lower = min(max(_ceil(peak, MIB), settings.least_memory_bytes), request)
     return request, lower, max(_ceil(2 * highest, MIB), request)
 
 
@@ -177,22 +193,42 @@ def _reason(
             f"not enough data: seen in {row['cpu_hours']:.0f} of the {settings.least_hours}"
             " hours needed; the declared request stands"
         )
-    days = settings.window_s // (DAY_HOURS * HOUR_S)
-    parts = [CPU_LIMIT_ADVICE]
-    parts.insert(
-        0,
-        f"CPU {cores[0]:.3f} cores: the larger of p{100 * settings.cpu_percentile:g} over"
-        f" {days} days {row['cpu_typical']:.3f} and over the last day"
-        f" {row['cpu_last_day'] or 0.0:.3f}, at least {settings.least_cpu_cores:g}",
-    )
+    parts = [_cpu_reason(row, cores[0], settings), CPU_LIMIT_ADVICE]
     if sizes is not None:
-        parts.append(
-            f"memory {sizes[0] / MIB:.0f} MiB: the highest peak"
-            f" {row['memory_highest'] / MIB:.0f}, {100 * settings.memory_headroom:g} %"
-            f" and at most {step_bytes / MIB:.0f} MiB above it, all headrooms being"
-            f" {100 * settings.memory_budget:g} % of all peaks (a usual day's peak is"
-            f" {row['memory_usual_peak'] / MIB:.0f})"
-        )
+        parts.append(_memory_reason(row, sizes[0], step_bytes, settings))
     else:
         parts.append("memory: not enough data, no samples; the declared request stands")
     return "; ".join(parts)
+
+
+def _cpu_reason(row: Use, cores: float, settings: SizingSettings) -> str:
+    return (
+        f"CPU {cores:.3f} cores: the larger of p{100 * settings.cpu_percentile:g} over"
+        f" {_days(settings)} days {row['cpu_typical']:.3f} and"
+        f" p{100 * settings.last_day_percentile:g} of the last day"
+        f" {row['cpu_last_day'] or 0.0:.3f}, at least {settings.least_cpu_cores:g}"
+    )
+
+
+def _memory_reason(row: Use, size: float, step_bytes: float, settings: SizingSettings) -> str:
+    peak, highest = row["memory_repeated_peak"], row["memory_highest"]
+    seen = "the highest peak"
+    if peak < highest:
+        seen = (
+            f"a peak of {settings.peak_days} days of {_days(settings)} or of the last two"
+            f" (the highest was {_mib(highest)}),"
+        )
+    return (
+        f"memory {_mib(size)} MiB: {seen} {_mib(peak)} and the smaller of the fleet's step"
+        f" {_mib(step_bytes)} and its own room {_mib(_room(row, settings))} (to what is declared,"
+        f" {100 * settings.memory_budget:g} to {100 * settings.memory_room:g} % of the peak); the"
+        f" fleet's requests come to {100 * (1 + settings.memory_budget):g} % of its highest peaks"
+    )
+
+
+def _days(settings: SizingSettings) -> int:
+    return settings.window_s // (DAY_HOURS * HOUR_S)
+
+
+def _mib(size: float) -> str:
+    return f"{size / MIB:.0f}"

@@ -15,19 +15,21 @@ import numpy as np
 import pyarrow as pa
 
 from predictor.core.history import History, Samples
-from slacktide.messages import FloatArray
+from slacktide.messages import BoolArray, FloatArray
 from slacktide.trace import Trace
 
 DAY_HOURS = 24
+ROWS_AT_ONCE = 256  # series whose samples fit a core's cache
 NAMES: Final = ("namespace", "workload", "kind", "container", "cluster")
 Key = tuple[str, str, str, str, str]  # the values of NAMES
+WEEK_AND_A_DAY = 8  # days known, before a weekly peak can have been seen twice
 DECLARED: Final = ("cpu_request_cores", "memory_request_bytes")
 STATISTICS: Final = (
     "typical",  # the percentile
-    "last_day",  # the percentile of the last 24 h
+    "last_day",  # a lower percentile of the last 24 h
     "median",
     "highest",
-    "usual_peak",  # median of the daily peaks
+    "repeated_peak",  # the highest that some days reached, or the last two days did
     "hours",  # with any sample
 )
 LARGEST: Final = (
@@ -77,10 +79,14 @@ def statistics(
     *,
     window_s: int,
     cpu_percentile: float,
+    last_day_percentile: float,
+    peak_days: int,
+    counted: BoolArray | None = None,
 ) -> pa.Table:
     """`USE` of the containers of each workload that runs at `now_s`, by name.
 
-    Reads nothing later than `now_s`, and no more than `window_s` seconds of it.
+    Reads nothing later than `now_s`, and no more than `window_s` seconds of it. `counted` [S] is
+    False for series that are no replica here, because another part of the fleet counts them.
     """
     known = history.until(now_s)
     rows = np.flatnonzero(known.resident(now_s))
@@ -89,14 +95,22 @@ def statistics(
     columns: dict[str, object] = {
         name: pa.array(getattr(containers, name)).take(pa.array(rows)) for name in NAMES
     }
-    columns["replicas"] = np.ones(len(rows), dtype=np.int64)
+    ones = np.ones(len(rows), dtype=np.int64)
+    columns["replicas"] = ones if counted is None else counted[rows].astype(np.int64)
     for name in DECLARED:
         columns[name] = _nullable(getattr(known, name)[rows])
     for resource, samples in (("cpu", known.cpu_cores), ("memory", known.memory_bytes)):
         if samples is None:
             found = dict.fromkeys(STATISTICS, np.full(len(rows), np.nan))
         else:
-            found = _use(samples[rows], known, window_s=window_s, share=cpu_percentile)
+            found = _use(
+                samples[rows],
+                known,
+                window_s=window_s,
+                share=cpu_percentile,
+                last_day_share=last_day_percentile,
+                peak_days=peak_days,
+            )
         columns |= {f"{resource}_{name}": _nullable(found[name]) for name in STATISTICS}
     return merged([pa.table(columns, schema=USE)])
 
@@ -116,7 +130,13 @@ def _nullable(values: FloatArray) -> pa.Array:
 
 
 def _use(
-    samples: Samples, history: History, *, window_s: int, share: float
+    samples: Samples,
+    history: History,
+    *,
+    window_s: int,
+    share: float,
+    last_day_share: float,
+    peak_days: int,
 ) -> dict[str, FloatArray]:
     """`STATISTICS` [S] of one resource over the window; NaN where nothing was seen."""
     day = DAY_HOURS * history.per_hour
@@ -126,24 +146,51 @@ def _use(
         lacking = day - window.shape[1] % day
         window = np.pad(window, ((0, 0), (lacking, 0)), constant_values=np.nan)
     hours = window.reshape(len(window), -1, history.per_hour)
-    days = window.reshape(len(window), -1, day)
-    daily = np.where(np.isnan(days), -np.inf, days).max(axis=2).astype(np.float64)
-    daily = np.where(np.isinf(daily), np.nan, daily)
+    typical, median, highest = percentiles(window, (share, 0.5, 1.0))
     return {
-        "typical": percentile(window, share),
-        "last_day": percentile(window[:, -day:], share),
-        "median": percentile(window, 0.5),
-        "highest": percentile(window, 1.0),
-        "usual_peak": percentile(daily.astype(np.float32), 0.5),
+        "typical": typical,
+        "last_day": percentile(window[:, -day:], last_day_share),
+        "median": median,
+        "highest": highest,
+        "repeated_peak": repeated_peak(window.reshape(len(window), -1, day), peak_days=peak_days),
         "hours": (~np.isnan(hours)).any(axis=2).sum(axis=1).astype(np.float64),
     }
 
 
+def repeated_peak(days: Samples, *, peak_days: int) -> FloatArray:
+    """[S] what `peak_days` days reached or the last two did, of samples [S, D, samples of a day].
+
+    A peak of one day alone, three days ago or more, may never come back; what comes every week is
+    seen twice in two weeks. Where too few days are known to see that, it is the highest peak.
+    """
+    if not days.shape[1]:
+        return np.full(len(days), np.nan)
+    peaks = np.where(np.isnan(days), -np.inf, days).max(axis=2).astype(np.float64)
+    days_known = np.isfinite(peaks).sum(axis=1)
+    ranked = np.sort(peaks, axis=1)
+    reached = ranked[:, -min(peak_days, ranked.shape[1])]
+    lasting = np.maximum(reached, peaks[:, -2:].max(axis=1))
+    found = np.where(days_known < WEEK_AND_A_DAY, ranked[:, -1], lasting)
+    return np.where(days_known > 0, found, np.nan)
+
+
 def percentile(samples: Samples, share: float) -> FloatArray:
     """[S] smallest sample that at least `share` of the known ones do not exceed; NaN if none."""
-    known = (~np.isnan(samples)).sum(axis=1)
-    ranked = np.sort(samples, axis=1)  # NaN last
-    if not ranked.shape[1]:
-        return np.full(len(samples), np.nan)
-    rank = np.clip(np.ceil(share * known).astype(np.int64) - 1, 0, ranked.shape[1] - 1)
-    return np.take_along_axis(ranked, rank[:, None], axis=1)[:, 0].astype(np.float64)
+    (found,) = percentiles(samples, (share,))
+    return found
+
+
+def percentiles(samples: Samples, shares: Sequence[float]) -> list[FloatArray]:
+    """[S] of each share, as `percentile`; the samples are sorted once, a few rows at a time."""
+    most = samples.shape[1] - 1
+    if most < 0:
+        return [np.full(len(samples), np.nan) for _ in shares]
+    found = np.empty((len(shares), len(samples)))
+    for first in range(0, len(samples), ROWS_AT_ONCE):
+        rows = slice(first, first + ROWS_AT_ONCE)
+        ranked = np.sort(samples[rows], axis=1)  # NaN last
+        known = ranked.shape[1] - np.isnan(ranked).sum(axis=1)
+        for at, share in enumerate(shares):
+            rank = np.clip(np.ceil(share * known).astype(np.int64) - 1, 0, most)
+            found[at, rows] = np.take_along_axis(ranked, rank[:, None], axis=1)[:, 0]
+    return list(found)

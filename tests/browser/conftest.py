@@ -19,7 +19,7 @@ from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwr
 from dashboard.app.pages import BUILT_PAGES
 from dashboard.app.runbook import RunBook
 from dashboard.app.server import create_app
-from dashboard.app.serving import DashboardServer
+from slacktide.serving.http_server import HttpServer
 from tests.browser.synthetic import filled
 
 WAIT_MS = 30_000  # a loaded machine is slow, not wrong
@@ -60,7 +60,7 @@ def chromium() -> Iterator[Browser]:
 @pytest.fixture(scope="session")
 def dashboard_url(pages: Path) -> Iterator[str]:
     """Where the dashboard of a finished run answers."""
-    with DashboardServer(create_app(filled(), pages=pages)) as server:
+    with HttpServer(create_app(filled(), pages=pages)) as server:
         yield server.url
 
 
@@ -68,7 +68,7 @@ def dashboard_url(pages: Path) -> Iterator[str]:
 def live(pages: Path) -> Iterator[tuple[RunBook, str]]:
     """A book that a test writes while its page is open, and the page's address."""
     book = RunBook()
-    with DashboardServer(create_app(book, pages=pages)) as server:
+    with HttpServer(create_app(book, pages=pages)) as server:
         yield book, server.url
 
 

@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from dashboard.app.runbook import RunBook
 from dashboard.app.server import create_app
-from dashboard.app.serving import DashboardServer
+from slacktide.serving.http_server import HttpServer
 from tests.browser.conftest import Witness
 from tests.browser.synthetic import frames, report, run_info
 
@@ -65,7 +65,7 @@ def test_points_told_live_are_those_of_the_whole_run(page: Page, live: tuple[Run
 
 
 def test_a_server_that_ends_is_noticed(page: Page) -> None:
-    server = DashboardServer(create_app(RunBook()))
+    server = HttpServer(create_app(RunBook()))
     page.goto(server.start())
     expect(page.locator(".connection")).to_have_text("connected")
     server.stop()

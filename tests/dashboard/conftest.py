@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from dashboard.app.server import create_app
-from dashboard.app.serving import DashboardServer
+from slacktide.serving.http_server import HttpServer
 from tests.dashboard.runs import filled
 
 
@@ -16,7 +16,7 @@ from tests.dashboard.runs import filled
 def client() -> Iterator[httpx.Client]:
     """Talks to a server over the small run."""
     with (
-        DashboardServer(create_app(filled())) as server,
+        HttpServer(create_app(filled())) as server,
         httpx.Client(base_url=server.url, trust_env=False) as client,
     ):
         yield client

@@ -13,11 +13,11 @@ from dashboard.app.answers import Health, NodeNames, Queues, Run
 from dashboard.app.pages import NOT_BUILT
 from dashboard.app.runbook import RunBook
 from dashboard.app.server import create_app
-from dashboard.app.serving import DashboardServer
 from dashboard.core.node_views import HeatMap, NodeSeries
 from dashboard.core.overview import Overview
 from dashboard.core.report_table import Report
 from dashboard.core.tables import PendingGangs, RecommendationTable
+from slacktide.serving.http_server import HttpServer
 
 ANSWERS = [
     ("/healthz", Health),
@@ -135,7 +135,7 @@ def test_hostile_addresses_find_nothing(client: httpx.Client, path: str) -> None
 
 def test_before_a_run_every_answer_says_that_there_is_none() -> None:
     with (
-        DashboardServer(create_app(RunBook())) as server,
+        HttpServer(create_app(RunBook())) as server,
         httpx.Client(base_url=server.url, trust_env=False) as client,
     ):
         run = client.get("/api/v1/run").json()
@@ -148,7 +148,7 @@ def test_before_a_run_every_answer_says_that_there_is_none() -> None:
 
 def test_pages_that_are_not_built_say_how_to_build_them(tmp_path: Any) -> None:
     with (
-        DashboardServer(create_app(RunBook(), pages=tmp_path / "none")) as server,
+        HttpServer(create_app(RunBook(), pages=tmp_path / "none")) as server,
         httpx.Client(base_url=server.url, trust_env=False) as client,
     ):
         answer = client.get("/")

@@ -16,8 +16,8 @@ import pytest
 from dashboard.app.events import MAX_LISTENERS
 from dashboard.app.runbook import RunBook
 from dashboard.app.server import create_app
-from dashboard.app.serving import DashboardServer
 from slacktide.errors import BadInput
+from slacktide.serving.http_server import HttpServer
 from tests.dashboard.runs import INFO, filled, frame
 
 
@@ -33,7 +33,7 @@ def events(answer: httpx.Response) -> Iterator[tuple[str, Any]]:
 def test_a_listener_is_told_the_clock_at_once_and_each_change_after() -> None:
     book = filled(frames=2)
     with (
-        DashboardServer(create_app(book)) as server,
+        HttpServer(create_app(book)) as server,
         httpx.stream("GET", f"{server.url}/api/v1/events", trust_env=False, timeout=10) as answer,
     ):
         assert answer.headers["content-type"].startswith("text/event-stream")
@@ -50,7 +50,7 @@ def test_a_listener_is_told_the_clock_at_once_and_each_change_after() -> None:
 
 
 def test_stopping_the_server_ends_open_streams_and_says_goodbye() -> None:
-    server = DashboardServer(create_app(filled()))
+    server = HttpServer(create_app(filled()))
     server.start()
     with httpx.stream("GET", f"{server.url}/api/v1/events", trust_env=False, timeout=10) as answer:
         told = events(answer)
@@ -64,7 +64,7 @@ def test_stopping_the_server_ends_open_streams_and_says_goodbye() -> None:
 
 
 def test_a_server_that_has_stopped_no_longer_answers() -> None:
-    with DashboardServer(create_app(RunBook())) as server:
+    with HttpServer(create_app(RunBook())) as server:
         url = server.url
         assert httpx.get(f"{url}/healthz", trust_env=False).status_code == 200
     with pytest.raises(httpx.ConnectError):
@@ -72,7 +72,7 @@ def test_a_server_that_has_stopped_no_longer_answers() -> None:
 
 
 def test_one_listener_too_many_is_told_so_and_a_place_becomes_free() -> None:
-    with DashboardServer(create_app(filled())) as server, ExitStack() as open_pages:
+    with HttpServer(create_app(filled())) as server, ExitStack() as open_pages:
         url = f"{server.url}/api/v1/events"
         client = open_pages.enter_context(
             httpx.Client(trust_env=False, timeout=10, limits=httpx.Limits(max_connections=None))
@@ -98,7 +98,7 @@ def test_a_port_in_use_is_one_clear_line() -> None:
         taken.listen()
         port = taken.getsockname()[1]
         with pytest.raises(BadInput, match=f"127.0.0.1:{port}.*--port"):
-            DashboardServer(create_app(RunBook()), port=port)
+            HttpServer(create_app(RunBook()), port=port)
 
 
 def test_frames_before_a_run_are_refused() -> None:

@@ -8,10 +8,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from dashboard.app.guard import SECURITY_HEADERS
 from dashboard.app.runbook import RunBook
 from dashboard.app.server import create_app
-from dashboard.app.serving import DashboardServer
+from slacktide.serving.guard import SECURITY_HEADERS
+from slacktide.serving.http_server import HttpServer
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost:99", "LOCALHOST", "[::1]:80", "[::1]"])
@@ -104,7 +104,7 @@ def test_files_under_assets_may_be_kept_and_pages_are_asked_for_again(tmp_path: 
     (tmp_path / "assets" / "a-1.js").write_text("1", encoding="utf-8")
     (tmp_path / "index.html").write_text("<!doctype html>", encoding="utf-8")
     with (
-        DashboardServer(create_app(RunBook(), pages=tmp_path)) as server,
+        HttpServer(create_app(RunBook(), pages=tmp_path)) as server,
         httpx.Client(base_url=server.url, trust_env=False) as client,
     ):
         assert "immutable" in client.get("/assets/a-1.js").headers["cache-control"]

@@ -13,12 +13,13 @@ import numpy as np
 import pyarrow.compute as pc
 import pytest
 
-from predictor.adapters.collected import CONTAINERS, Collected
+from predictor.adapters.collected import Collected
 from predictor.adapters.parquet_store import ParquetStore
 from predictor.adapters.prometheus import AnswerFailed, PrometheusClient, Server
 from predictor.core.collect_pace import Failure
 from predictor.core.collect_queries import Ask, hour, query
 from predictor.core.collect_settings import CollectSettings
+from predictor.core.tables import CONTAINERS
 from tests.predictor.real_prometheus import SCRAPE_S, Line, prometheus
 from tests.simulator.commanding import Answer, slacktide
 

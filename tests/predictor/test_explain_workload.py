@@ -29,7 +29,7 @@ def test_it_tells_the_change_the_reason_and_draws_both_resources(folder: Path) -
     assert "CPU request     (-1750m) 2 -> 250m" in answer.out
     assert "the larger of p95 over 14 days 0.250" in answer.out
     assert "CPU of a replica, cores\n250m |####" in answer.out
-    assert "589Mi |----" in answer.out
+    assert "584Mi |----" in answer.out
     assert answer.out.count("# p95 and : maximum") == 1
 
 

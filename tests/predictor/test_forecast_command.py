@@ -130,3 +130,37 @@ def test_the_real_program_prints_a_table(folder: Path) -> None:
     assert (answer.code, answer.err) == (0, "")
     assert "reclaimable for 4 h" in answer.out
     assert "east-m00" in answer.out
+
+
+def test_a_run_that_goes_on_says_what_one_from_the_start_says(folder: Path, tmp_path: Path) -> None:
+    state = tmp_path / "state.npz"
+    for day in (9, 10, 12):
+        asked = ("forecast", folder, "--at", str(day * DAY_S), "-o", "json")
+        again = slacktide(*asked, "--state", state)
+        assert again.code == 0, again.err
+        assert again.rows() == slacktide(*asked).rows()
+        assert again.err == (
+            f"{state} is not there yet: learning from the history\n" if day == 9 else ""
+        )
+
+
+def test_a_state_of_another_promise_is_replaced_and_it_is_said(
+    folder: Path, tmp_path: Path
+) -> None:
+    state = tmp_path / "state.npz"
+    first = ("forecast", folder, "--at", str(4 * DAY_S), "--state", state)
+    assert slacktide(*first).code == 0
+    other = slacktide(*first, "--risk", "0.05")
+    why = "was made with other settings (horizon, risk or pace): learning from the history"
+    assert (other.code, other.err) == (0, f"{state} {why}\n")
+    assert slacktide(*first, "--risk", "0.05").err == ""
+
+
+def test_a_state_from_later_is_kept_and_refused(folder: Path, tmp_path: Path) -> None:
+    state = tmp_path / "state.npz"
+    assert slacktide("forecast", folder, "--at", str(4 * DAY_S), "--state", state).code == 0
+    later = state.read_bytes()
+    refused = slacktide("forecast", folder, "--at", str(3 * DAY_S), "--state", state)
+    assert refused.code == 2
+    assert f"{state} was learned until {4 * DAY_S}: give a later --at, or delete it" in refused.err
+    assert state.read_bytes() == later

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from predictor.adapters.parquet_store import DAY_S, ParquetStore
+from predictor.adapters.parquet_store import DAY_S, MOST_PARTS, ParquetStore
 from predictor.core.tables import SAMPLES
 from slacktide.errors import BadInput
 
@@ -74,30 +74,53 @@ def test_clusters_are_kept_apart_whatever_they_are_called(tmp_path: Path) -> Non
     store.append("../up", samples([DAY_S]))
     assert store.clusters() == ("../up", "eu/west=1")
     assert store.days("../up") == (1,)
-    assert {file.parent.parent.parent for file in tmp_path.rglob("*.parquet")} == {tmp_path}
+    assert {file.parents[3] for file in tmp_path.rglob("*.parquet")} == {tmp_path}
 
 
 def test_an_unknown_cluster_is_empty(tmp_path: Path) -> None:
     assert len(ParquetStore(tmp_path).read("nowhere", from_s=0, to_s=DAY_S)) == 0
 
 
-def test_a_torn_file_is_one_clear_line(tmp_path: Path) -> None:
-    store = ParquetStore(tmp_path)
+def test_a_torn_file_is_said_and_the_rest_is_read(tmp_path: Path) -> None:
+    said: list[str] = []
+    store = ParquetStore(tmp_path, say=said.append)
     store.append("here", samples([300]))
-    file = tmp_path / "cluster=here" / "day=0" / "part.parquet"
+    store.append("here", samples([600]))
+    (file, _) = sorted(tmp_path.rglob("day=0/shard=*/*.parquet"))
     file.write_bytes(file.read_bytes()[:-20])
-    with pytest.raises(BadInput, match=r"day=0/part.parquet is torn .* import that day again"):
-        store.read("here", from_s=0, to_s=DAY_S)
-    torn = file.read_bytes()
-    with pytest.raises(BadInput):
-        store.append("here", samples([600]))
-    assert file.read_bytes() == torn, "nothing is half-written over it"
+    assert store.read("here", from_s=0, to_s=DAY_S)["ts_s"].to_pylist() == [600]
+    (line,) = said
+    assert f"{file} is torn" in line
+    assert "slacktide history compact" in line
 
 
-def test_nothing_is_left_beside_the_files(tmp_path: Path) -> None:
+def test_an_append_writes_small_parts_and_touches_no_other_file(tmp_path: Path) -> None:
     store = ParquetStore(tmp_path)
     store.append("here", samples([300, DAY_S]))
-    assert {file.name for file in tmp_path.rglob("*") if file.is_file()} == {"part.parquet"}
+    before = {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*.parquet")}
+    store.append("here", samples([600]))
+    after = {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*.parquet")}
+    assert len(after) == len(before) + 1 == 3
+    assert before.items() <= after.items()
+
+
+def test_the_same_hour_again_is_no_new_file(tmp_path: Path) -> None:
+    store = ParquetStore(tmp_path)
+    for cores in (0.5, 0.75, 0.5):
+        store.append("here", samples([300], cores=cores))
+    assert len(list(tmp_path.rglob("*.parquet"))) == 2
+    assert store.read("here", from_s=0, to_s=DAY_S)["cpu_cores"].to_pylist() == [0.5]
+
+
+def test_other_values_again_and_again_do_not_pile_up(tmp_path: Path) -> None:
+    store = ParquetStore(tmp_path)
+    for turn in range(2 * MOST_PARTS):
+        store.append("here", samples([300 * (turn % 3)], cores=turn))
+    assert len(list(tmp_path.rglob("*.parquet"))) <= MOST_PARTS
+    read = store.read("here", from_s=0, to_s=DAY_S)
+    last = 2 * MOST_PARTS - 1
+    newest = {turn % 3: float(turn) for turn in range(last - 2, last + 1)}
+    assert read["cpu_cores"].to_pylist() == [newest[k] for k in range(3)]
 
 
 @pytest.mark.parametrize(
@@ -112,6 +135,15 @@ def test_samples_that_do_not_fit_are_refused(tmp_path: Path, wrong: pa.Table, sa
     with pytest.raises(BadInput, match=said):
         ParquetStore(tmp_path).append("here", wrong)
     assert not list(tmp_path.iterdir())
+
+
+def test_parts_that_the_newest_says_all_of_become_it(tmp_path: Path) -> None:
+    store = ParquetStore(tmp_path)
+    for turn in range(MOST_PARTS):
+        store.append("here", samples([300 * turn]))
+    store.append("here", samples([300 * turn for turn in range(MOST_PARTS)]))
+    assert len(list(tmp_path.rglob("*.parquet"))) == 1
+    assert len(store.read("here", from_s=0, to_s=DAY_S)) == MOST_PARTS
 
 
 def test_missing_measurements_stay_missing(tmp_path: Path) -> None:

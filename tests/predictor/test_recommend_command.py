@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import shutil
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -15,7 +16,8 @@ import pytest
 import yaml
 
 from predictor.adapters.recommendations_file import SCHEMA
-from tests.predictor.sized import DAY_S, GIB, MIB, NAN, Pod, written
+from slacktide.trace import write_trace
+from tests.predictor.sized import DAY_S, GIB, MIB, NAN, Pod, trace_of, written
 from tests.simulator.commanding import program, slacktide
 
 LAST_S = 15 * DAY_S - 1_800
@@ -112,6 +114,25 @@ def test_krrs_readers_find_krrs_keys(folder: Path) -> None:
     }
     assert cart["recommended"]["limits"]["cpu"] == {"value": None, "severity": "WARNING"}
     assert newborn["recommended"]["requests"]["cpu"] == {"value": "?", "severity": "UNKNOWN"}
+
+
+def test_a_walk_stands_by_its_own_answers(tmp_path: Path) -> None:
+    used = trace_of([Pod("grows", 1.0, cpu_request_cores=8.0)], days=18)
+    cpu = used.usage.cpu_cores.copy()
+    cpu[:, 15 * 48 :] *= 1.05  # noise
+    cpu[:, 16 * 48 :] *= 2.0  # and growth
+    write_trace(replace(used, usage=replace(used.usage, cpu_cores=cpu)), tmp_path / "walk")
+    times = [day * DAY_S - 1_800 for day in (15, 16, 17)]
+    asked = [part for at_s in times for part in ("--at", str(at_s))]
+    rows = slacktide("recommend", "--trace", tmp_path / "walk", *asked, "-o", "json").rows()
+    cores = [row["recommended_cpu_request_cores"] for row in rows]
+    assert cores == pytest.approx([1.0, 1.0, 2.1])
+    assert "CPU 1.050 cores" in rows[1]["reason"]
+    assert "CPU stays at 1.000 cores: the new number lies within 10 % of it" in rows[1]["reason"]
+    [alone] = slacktide(
+        "recommend", "--trace", tmp_path / "walk", "--at", str(times[1]), "-o", "json"
+    ).rows()
+    assert alone["recommended_cpu_request_cores"] == pytest.approx(1.05)
 
 
 def test_the_parquet_file_has_the_agreed_columns_for_every_time(

@@ -1,4 +1,4 @@
-"""Serves an application in a thread of its own, so that the main thread may replay.
+"""Serves an application in a thread of its own, so that the main thread is free.
 
 Always holds: once `start` has returned, the address answers; `stop` returns within a second or two
 however many pages are open.
@@ -19,8 +19,12 @@ START_LIMIT_S = 20.0
 STOP_LIMIT_S = 5.0
 
 
-class DashboardServer:
-    """One server on one address. Use it as a context manager, or call `start` and `stop`."""
+class HttpServer:
+    """One server on one address. Use it as a context manager, or call `start` and `stop`.
+
+    An application with open streams gives `app.state.ending`, which is called in the server's event
+    loop when it is to leave.
+    """
 
     def __init__(self, app: FastAPI, *, host: str = "127.0.0.1", port: int = 0) -> None:
         self._listener = _listen(host, port)
@@ -41,20 +45,20 @@ class DashboardServer:
         self._thread = threading.Thread(
             target=self._server.run,
             kwargs={"sockets": [self._listener]},
-            name="dashboard",
+            name="http",
             daemon=True,
         )
 
     @property
     def url(self) -> str:
-        """Where a browser finds it."""
+        """Where it is found."""
         return f"http://{self._host}:{self._listener.getsockname()[1]}"
 
     def start(self) -> str:
         """Listen, and return the address once it answers."""
         self._thread.start()
         if not self._server.ready.wait(START_LIMIT_S):
-            raise BadInput("the dashboard did not start; its log above says why")
+            raise BadInput("the server did not start; its log above says why")
         return self.url
 
     def stop(self) -> None:
@@ -71,7 +75,7 @@ class DashboardServer:
 
 
 class _EndingServer(uvicorn.Server):
-    """A uvicorn that ends its event streams first: it waits for open responses before it leaves."""
+    """A uvicorn that ends open streams first: it waits for open responses before it leaves."""
 
     def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
         super().__init__(config)
@@ -83,7 +87,9 @@ class _EndingServer(uvicorn.Server):
         self.ready.set()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._app.state.events.close()
+        ending = getattr(self._app.state, "ending", None)
+        if ending is not None:
+            ending()
         await super().shutdown(sockets=sockets)
 
 

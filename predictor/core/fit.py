@@ -1,0 +1,146 @@
+"""The kernel: all that is learned and said about one shard of a fleet, tables in, tables out.
+
+Whoever runs it (a process pool, Spark) only decides where: the same shard gives the same tables
+anywhere, and `fleet` puts the tables of all shards together whatever their order. A shard holds
+whole nodes, so its nodes are a group that learns for itself; a workload's replicas lie in several
+shards, so what a right size is made from is merged before it is judged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from predictor.core.forecast import DAY_S, ForecastSettings, walk
+from predictor.core.newest import shards_of
+from predictor.core.recommend import SizingSettings
+from predictor.core.stored_trace import StoredTrace, stored_trace
+from predictor.core.use import USE, merged, statistics
+from slacktide.messages import FloatArray, NodeForecasts
+from slacktide.predictions import SCHEMA as FORECASTS
+
+COLUMNS: Final = ("ts_s", "pod", "container", "cpu_cores", "memory_bytes")  # read of `SAMPLES`
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked of a stored history. Seconds are the store's own."""
+
+    cluster: str
+    now_s: int
+    interval_s: int
+    shards: int
+    history_s: int = 28 * DAY_S
+    """Seconds looked back: two weeks to see, two more to learn from what they led to."""
+    sizing: SizingSettings | None = None  # None = not asked
+    forecast: ForecastSettings | None = None
+
+    @property
+    def from_s(self) -> int:
+        """The first second that matters; what is not forecast needs no more than its window."""
+        if self.forecast is None and self.sizing is not None:
+            return self.now_s - self.sizing.window_s
+        return self.now_s - self.history_s
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """What came of it."""
+
+    use: pa.Table  # USE
+    forecasts: pa.Table  # FORECASTS, one row a node and horizon
+
+
+def fit(
+    samples: pa.Table, containers: pa.Table, nodes: pa.Table, asked: Question, shard: int
+) -> Fitted:
+    """One shard: its `COLUMNS` of `SAMPLES`, and `CONTAINERS` and `NODES` of the cluster.
+
+    Reads nothing later than `asked.now_s`. A pod that moved here or away has samples in two shards;
+    it is a replica in that of its newest node.
+    """
+    home = shards_of(nodes["node"].to_pylist(), {}, asked.shards)
+    nodes = nodes.filter(pa.array(home == shard))
+    stored = stored_trace(
+        samples,
+        containers,
+        nodes,
+        cluster=asked.cluster,
+        from_s=asked.from_s,
+        until_s=asked.now_s,
+        interval_s=asked.interval_s,
+    )
+    use, forecasts = USE.empty_table(), FORECASTS.empty_table()
+    if stored.trace.usage.container:
+        if asked.sizing is not None:
+            use = _use(stored, asked, asked.sizing, shard)
+        if asked.forecast is not None and stored.trace.nodes.node:
+            forecasts = _forecasts(stored, nodes, asked.now_s, asked.forecast)
+    return Fitted(use, forecasts)
+
+
+def fleet(shards: Sequence[Fitted]) -> Fitted:
+    """The tables of a whole fleet from those of all its shards: by name, by node and horizon."""
+    forecasts = pa.concat_tables([FORECASTS.empty_table(), *(one.forecasts for one in shards)])
+    return Fitted(
+        use=merged([USE.empty_table(), *(one.use for one in shards)]),
+        forecasts=forecasts.sort_by([("node", "ascending"), ("horizon_s", "ascending")]),
+    )
+
+
+def _use(stored: StoredTrace, asked: Question, settings: SizingSettings, shard: int) -> pa.Table:
+    history, pods = stored.history, stored.trace.pods.pod
+    names = [pods[row] for row in stored.trace.usage.pod.tolist()]
+    node_of = {pod: node for pod, node in zip(names, stored.known_node, strict=True) if node}
+    return statistics(
+        replace(history, node=np.zeros_like(history.node)),  # sized wherever it runs
+        stored.containers,
+        asked.now_s - stored.origin_s,
+        window_s=settings.window_s,
+        cpu_percentile=settings.cpu_percentile,
+        last_day_percentile=settings.last_day_percentile,
+        peak_days=settings.peak_days,
+        counted=shards_of(names, node_of, asked.shards) == shard,
+    )
+
+
+def _forecasts(
+    stored: StoredTrace, nodes: pa.Table, now_s: int, settings: ForecastSettings
+) -> pa.Table:
+    """Of the nodes that are still there: one not seen for a day is gone."""
+    history, now = stored.history, now_s - stored.origin_s
+    sampled = np.isfinite(history.cpu_cores).any(axis=0)
+    since_s = int(sampled.argmax()) * history.interval_s
+    (made,) = walk(history, [now], settings, since_s=since_s)
+    there = nodes.filter(pc.field("last_seen_s") > now_s - DAY_S)["node"]
+    table = _table(made, stored.origin_s)
+    return table.filter(pc.is_in(table["node"], there))
+
+
+def _table(made: NodeForecasts, origin_s: int) -> pa.Table:
+    nodes, horizons = made.peak_cpu_cores.shape
+
+    def column(values: FloatArray) -> pa.Array:
+        return pa.array(values.reshape(-1), from_pandas=True)
+
+    rows = nodes * horizons
+    return pa.table(
+        {
+            "ts_s": np.full(rows, made.at_s + origin_s),
+            "node": np.repeat(np.array(made.nodes, dtype=object), horizons),
+            "horizon_s": np.tile(np.array(made.horizons_s, dtype=np.int64), nodes),
+            "policy": ["slacktide"] * rows,
+            "peak_cpu_cores": column(made.peak_cpu_cores),
+            "reclaimable_cpu_cores": column(made.reclaimable_cpu_cores),
+            "peak_memory_bytes": column(made.peak_memory_bytes),
+            "reclaimable_memory_bytes": column(made.reclaimable_memory_bytes),
+            "risk": np.full(rows, made.cpu_risk),
+            "reason": [made.reasons(node, at) for node in range(nodes) for at in range(horizons)],
+        },
+        schema=FORECASTS,
+    )

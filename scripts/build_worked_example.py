@@ -1,0 +1,368 @@
+"""Writes the numbers and figures of docs/how-a-number-is-made.md, from the built-in sample.
+
+The page's words are written by hand; each block after `<!-- made: NAME -->` is computed here.
+`--check` writes nothing and fails where a block or figure is not what the code says, but for the
+last digits, in which machines differ.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import sys
+import textwrap
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from predictor.core.cold import Rung
+from predictor.core.forecast import (
+    DAY_S,
+    Coverage,
+    ForecastSettings,
+    ForecastState,
+    advance,
+    coverage,
+    warmed_up,
+)
+from predictor.core.history import History, history_of, node_sums
+from predictor.core.hours import KEPT_HOURS
+from predictor.core.learning import Kept, Learned, Resource, step
+from predictor.core.supply import SupplySettings, offered
+from predictor.core.trees import predict_trees
+from simulator.core.generate import builtin_sample
+from slacktide.messages import FloatArray, NodeForecasts
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+PAGE = DOCS / "how-a-number-is-made.md"
+NOW_S = 19 * DAY_S
+GIB = float(1 << 30)
+NEAR = 0.02  # by which a number may differ on another machine
+SETTINGS = ForecastSettings(horizons_s=(DAY_S,))
+Blocks = dict[str, str]
+Known = TypeVar("Known")
+
+
+def main() -> int:
+    """Write or check the page's blocks and figures."""
+    example = worked_example()
+    made = {PAGE: with_blocks(PAGE.read_text(encoding="utf-8"), blocks(example))}
+    made |= {DOCS / "images" / name: text for name, text in figures(example).items()}
+    stale = [path for path, text in made.items() if not says(path, text)]
+    if "--check" in sys.argv[1:]:
+        if stale:
+            names = ", ".join(path.name for path in stale)
+            print(f"not what the code says: {names}; run `make docs`", file=sys.stderr)
+        return 1 if stale else 0
+    for path in stale:
+        path.write_text(made[path], encoding="utf-8")
+        print(f"written: docs/{path.relative_to(DOCS)}", file=sys.stderr)
+    return 0
+
+
+def says(path: Path, text: str) -> bool:
+    """Whether a file holds the text, its numbers nearly."""
+    if not path.is_file():
+        return False
+    number = re.compile(r"-?\d+(?:\.\d+)?")
+    old = path.read_text(encoding="utf-8")
+    if number.sub("#", old) != number.sub("#", text):
+        return False
+    both = zip(number.findall(old), number.findall(text), strict=True)
+    return all(math.isclose(float(a), float(b), rel_tol=NEAR, abs_tol=NEAR) for a, b in both)
+
+
+def with_blocks(page: str, made: Blocks) -> str:
+    """The page with each marked block computed anew."""
+
+    def replaced(match: re.Match[str]) -> str:
+        return f"{match[1]}{made[match[2]]}\n```"
+
+    return re.sub(r"(<!-- made: (\w+) -->\n```\w*\n).*?```", replaced, page, flags=re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One node's forecast with everything that led to it, and what came."""
+
+    history: History  # the whole, so that what came can be told
+    state: ForecastState
+    learned: Learned
+    kept: Kept
+    made: NodeForecasts
+    offered: NodeForecasts
+    node: int
+    kept_so_far: Coverage
+    past: FloatArray  # [K] hourly peaks of the node's warm pods
+    came: FloatArray  # [24] hourly peaks of all pods that ran when it was made
+
+
+def there(value: Known | None) -> Known:
+    """What the example must have to show anything."""
+    if value is None:
+        raise SystemExit("the sample no longer shows what the page explains: choose another time")
+    return value
+
+
+def worked_example() -> Example:
+    """The 24 h forecast of the first node with a cold pod that its siblings speak for."""
+    trace, _ = builtin_sample()
+    whole = history_of(trace)
+    known = whole.until(NOW_S)
+    before = there(warmed_up(known, NOW_S, SETTINGS))
+    state, made = advance(before, known, NOW_S, SETTINGS)
+    of_cpu = Resource(
+        samples=known.cpu_cores,
+        request=known.cpu_request_cores,
+        capacity=known.node_cpu_cores,
+        risk=SETTINGS.cpu_risk,
+        modelled=True,
+    )
+    learned, kept = step(before.cpu, of_cpu, known, now_s=NOW_S, pace=SETTINGS.pace)
+    node = int(kept.cold.node[kept.cold.rung == Rung.SIBLINGS][0])
+    return Example(
+        history=whole,
+        state=state,
+        learned=learned,
+        kept=kept,
+        made=made,
+        offered=offered(made, known.node_memory_bytes),
+        node=node,
+        kept_so_far=coverage(before, SETTINGS),
+        past=there(learned.sums).peak[node],
+        came=hourly(whole, whole.resident(NOW_S) & (whole.node == node), NOW_S),
+    )
+
+
+def hourly(whole: History, member: np.ndarray, from_s: int) -> FloatArray:
+    """[24] highest sum of the members in each of the hours after a time."""
+    ahead = whole.cpu_cores[:, from_s // whole.interval_s + 1 :][:, : 24 * whole.per_hour]
+    one = np.zeros(len(whole.node), dtype=np.int64)
+    found: FloatArray = node_sums(ahead, member, one, nodes=1).reshape(24, -1).max(axis=1)
+    return found
+
+
+def blocks(example: Example) -> Blocks:
+    """Each block of the page by its name."""
+    parts: dict[str, Callable[[Example], str]] = {
+        "sentence": sentence_block,
+        "reference": reference_block,
+        "learned": learned_block,
+        "margin": margin_block,
+        "cold": cold_block,
+        "kept": kept_block,
+        "supply": supply_block,
+        "came": came_block,
+    }
+    return {name: part(example) for name, part in parts.items()}
+
+
+def line(name: str, formula: str, value: float, *, digits: int = 4, unit: str = "") -> str:
+    """`name = formula = value unit`, which a test computes again from what is printed."""
+    return f"{name} = {formula} = {value:.{digits}f} {unit}".rstrip()
+
+
+def sentence_block(of: Example) -> str:
+    """What the command prints for the node."""
+    command = f"$ slacktide forecast sample --at {NOW_S} --horizon 24h -o json"
+    said = textwrap.fill(of.made.reasons(of.node, 0), 96, break_on_hyphens=False)
+    return f"{command}\n{of.history.nodes[of.node]}: {said}"
+
+
+def reference_block(of: Example) -> str:
+    """The geometric mean of two peaks of the last week."""
+    view, node = of.kept.outlook, of.node
+    week, together = view.week_peak[node], view.week_sum_of_peaks[node]
+    reference = view.reference[node]
+    return line("reference", f"sqrt({week:.4f} * {together:.4f})", reference, unit="cores")
+
+
+def learned_block(of: Example) -> str:
+    """What the trees say of the reference, by the weight they have earned."""
+    view, node, model = of.kept.outlook, of.node, there(of.learned.models[0])
+    log_ratio = float(predict_trees(model.trees, view.features[[node], 0])[0])
+    windows = 100.0 * model.weight / (1 - model.weight)
+    reference, base = view.reference[node], of.kept.base[node, 0]
+    return "\n".join(
+        [
+            line("weight", f"{windows:.1f} / ({windows:.1f} + 100)", model.weight),
+            line("ratio", f"exp({model.weight:.4f} * {log_ratio:.4f})", base / reference),
+            line("base", f"{reference:.4f} * {base / reference:.4f}", base, unit="cores"),
+        ]
+    )
+
+
+def margin_block(of: Example) -> str:
+    """What calibration adds."""
+    node, share = of.node, there(of.learned.margins[0])
+    scale, margin = of.kept.outlook.scale[node], of.kept.margin[node, 0]
+    keeper = of.learned.keepers[0]
+    in_use = f"{keeper.risk:g} * exp(-0.2 * {keeper.debt:.4f})"
+    return "\n".join(
+        [
+            line("risk in use", in_use, keeper.risk_in_use, digits=5),
+            f"windows that are over and were seen: {of.kept_so_far.windows[0]}",
+            (
+                f"share of the capacity that only {100 * keeper.risk_in_use:.2g} % of them"
+                f" exceeded: {share:.5f}"
+            ),
+            line("margin", f"{share:.5f} * {scale:g}", margin, unit="cores"),
+        ]
+    )
+
+
+def cold_block(of: Example) -> str:
+    """Each cold pod of the node with the peaks of its siblings."""
+    pods, history, told = of.kept.cold, of.history, []
+    series, workload = there(of.learned.series), there(history.workload)
+    names = [name.split("/")[-2] for name in history.series]
+    for row in np.flatnonzero(pods.node == of.node).tolist():
+        mine = names.index(pods.name[row])
+        seen = np.count_nonzero(series.seen, axis=1) >= 24
+        others = np.flatnonzero(seen & (workload == workload[mine]))
+        peaks = series.peak[others].max(axis=1)
+        listed = ", ".join(f"{peak:.4f}" for peak in peaks)
+        spread = pods.count[row] - peaks.max()
+        told += [
+            (
+                f"{pods.name[row]}: peaks of its {len(others)} siblings {listed};"
+                f" spread of their daily peaks {spread:.4f}"
+            ),
+            line("counts", f"max({listed}, 0) + {spread:.4f}", pods.count[row], unit="cores"),
+        ]
+    return "\n".join(told)
+
+
+def kept_block(of: Example) -> str:
+    """All of it together."""
+    node, kept = of.node, of.kept
+    capacity = of.history.node_cpu_cores[node]
+    formula = (
+        f"min({capacity:g}, ({kept.base[node, 0]:.4f} + {kept.margin[node, 0]:.4f})"
+        f" * {kept.gap_factor[node]:g} + {kept.cold_request[node]:.4f})"
+    )
+    return line("kept", formula, kept.kept[node, 0], unit="cores")
+
+
+def supply_block(of: Example) -> str:
+    """What is sold of what is not kept."""
+    node, history = of.node, of.history
+    cores, spare = history.node_cpu_cores[node], of.made.reclaimable_cpu_cores[node, 0]
+    room = history.node_memory_bytes[node] / GIB
+    held, sold = (
+        of.made.peak_memory_bytes[node, 0] / GIB,
+        of.offered.reclaimable_memory_bytes[node, 0] / GIB,
+    )
+    share = SupplySettings().memory_watermark_share
+    kept = of.kept.kept[node, 0]
+    return "\n".join(
+        [
+            line("reclaimable", f"{cores:g} - {kept:.4f}", spare, unit="cores"),
+            line(
+                "kubernetes.io/batch-cpu", f"floor(1000 * {spare:.4f})", int(1000 * spare), digits=0
+            ),
+            line("batch memory", f"max({share:g} * {room:g} - {held:.4f}, 0)", sold, unit="GiB"),
+        ]
+    )
+
+
+def came_block(of: Example) -> str:
+    """The day after, and all days before."""
+    node, so_far = of.node, of.kept_so_far
+    return "\n".join(
+        [
+            (
+                f"highest use in the 24 h that came: {of.came.max():.2f} cores of the"
+                f" {of.kept.kept[node, 0]:.2f} kept"
+            ),
+            (
+                f"forecasts of the fleet so far: {so_far.windows[0]}, broken"
+                f" {100 * so_far.broken_share[0]:.2f} %, promised {100 * so_far.risk:g} %, of the"
+                f" worst node {100 * so_far.worst_node_share[0]:.2f} %"
+            ),
+        ]
+    )
+
+
+def figures(of: Example) -> dict[str, str]:
+    """The page's figures by file name."""
+    node = of.node
+    hours = np.arange(KEPT_HOURS) - KEPT_HOURS
+    levels = {
+        "capacity": float(of.history.node_cpu_cores[node]),
+        "kept": float(of.kept.kept[node, 0]),
+        "reference": float(of.kept.outlook.reference[node]),
+    }
+    return {"one-forecast.svg": chart(hours, of.past, of.came, levels)}
+
+
+WIDTH, HEIGHT, LEFT, TOP = 860.0, 320.0, 44.0, 14.0
+STYLE = {
+    "capacity": "stroke:#888;stroke-dasharray:2 3",
+    "kept": "stroke:#c0392b;stroke-width:2",
+    "reference": "stroke:#7f6fb0;stroke-dasharray:6 3",
+}
+
+
+def chart(hours: np.ndarray, past: FloatArray, came: FloatArray, levels: dict[str, float]) -> str:
+    """Hourly peaks over two weeks, what came the day after, and the levels of one forecast."""
+    top, first, last = 1.08 * max(levels.values()), float(hours[0]), 24.0
+
+    def x(hour: float) -> float:
+        return LEFT + (hour - first) / (last - first) * (WIDTH - LEFT - 90)
+
+    def y(cores: float) -> float:
+        return TOP + (1 - cores / top) * (HEIGHT - TOP - 40)
+
+    def path(at: np.ndarray, values: FloatArray) -> str:
+        pairs = zip(at.tolist(), values.tolist(), strict=True)
+        return " ".join(f"{x(hour):.1f},{y(value):.1f}" for hour, value in pairs)
+
+    parts = [
+        (
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH:g} {HEIGHT:g}" role="img"'
+            ' font-family="sans-serif" font-size="11">'
+        ),
+        "<title>Hourly peaks of one node, its forecast, and what came</title>",
+        f'<rect width="{WIDTH:g}" height="{HEIGHT:g}" fill="#fff"/>',
+        (
+            f'<rect x="{x(0):.1f}" y="{TOP:g}" width="{x(24) - x(0):.1f}"'
+            f' height="{y(0) - TOP:.1f}" fill="#f6efe2"/>'
+        ),
+    ]
+    for name, level in levels.items():
+        start = 0.0 if name == "kept" else -168.0 if name == "reference" else first
+        parts += [
+            (
+                f'<path d="M{x(start):.1f} {y(level):.1f}H{x(last):.1f}" fill="none"'
+                f' style="{STYLE[name]}"/>'
+            ),
+            f'<text x="{x(last) + 6:.1f}" y="{y(level) + 4:.1f}">{name} {level:.1f}</text>',
+        ]
+    parts += [
+        f'<polyline points="{path(hours, past)}" fill="none" stroke="#2471a3"/>',
+        (
+            f'<polyline points="{path(np.arange(24) + 1.0, came)}" fill="none" stroke="#1e8449"'
+            ' stroke-width="2"/>'
+        ),
+        f'<path d="M{LEFT:g} {TOP:g}V{y(0):.1f}H{x(last):.1f}" fill="none" stroke="#444"/>',
+    ]
+    for cores in range(0, int(top) + 1, 8):
+        parts.append(
+            f'<text x="{LEFT - 6:g}" y="{y(cores) + 4:.1f}" text-anchor="end">{cores}</text>'
+        )
+    for day in range(-14, 2, 2):
+        label = "now" if day == 0 else f"{day} d"
+        parts.append(
+            f'<text x="{x(24 * day):.1f}" y="{y(0) + 16:.1f}" text-anchor="middle">{label}</text>'
+        )
+    about = "blue: hourly peaks of its warm pods; green: what came; shaded: the 24 h forecast"
+    parts.append(f'<text x="{LEFT:g}" y="{HEIGHT - 6:g}" fill="#444">{about}, in cores</text>')
+    return "\n".join([*parts, "</svg>", ""])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

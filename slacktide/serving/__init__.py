@@ -1,0 +1,1 @@
+"""How a room answers over HTTP: who may ask, and how a server begins and ends."""
