@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 DAY_S: Final = 86_400
-USED_CONTAINERS: Final = tuple(name for name in CONTAINERS.names if name not in {"labels", "image"})
+USED_CONTAINERS: Final = tuple(name for name in CONTAINERS.names if name != "labels")
 CONF: Final[dict[str, bool | float | int | str | None]] = {
     "spark.app.name": "slacktide",
     "spark.ui.enabled": "false",
@@ -176,20 +176,25 @@ def _check_parts(engine: str) -> None:
 
 
 def _session(engine: str, shards: int) -> SparkSession:
-    from pyspark.errors import PySparkException  # noqa: PLC0415  pyspark is an extra
+    from py4j.protocol import Py4JError  # noqa: PLC0415  pyspark is an extra
+    from pyspark.errors import PySparkException  # noqa: PLC0415
     from pyspark.sql import SparkSession  # noqa: PLC0415
 
-    builder = SparkSession.builder.config(map=CONF | {"spark.sql.shuffle.partitions": shards})
+    remote = engine.startswith("sc://")
+    conf = CONF | {"spark.sql.shuffle.partitions": shards}
+    wanted = {name: conf[name] for name in conf if not remote or name.startswith("spark.sql.")}
+    builder = SparkSession.builder.config(map=wanted)
     if engine.startswith("local["):
         builder = builder.config(map=ALONE)
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # workers elsewhere have their own
-    remote = engine.startswith("sc://")
     builder = builder.remote(engine) if remote else builder.master(engine)
     try:
         return builder.getOrCreate()
-    except (PySparkException, OSError, ImportError, ValueError) as why:
+    except (PySparkException, Py4JError, OSError, ImportError, ValueError) as why:
         raise BadInput(f"--engine {engine}: Spark did not start: {_line(why)}") from why
 
 
 def _line(why: Exception) -> str:
-    return str(why).strip().partition("\n")[0] or type(why).__name__
+    """What went wrong: of Java's errors the one that caused it."""
+    said = str(why).strip().splitlines() or [type(why).__name__]
+    return next((line.removeprefix(": ") for line in said if line.startswith(": ")), said[0])

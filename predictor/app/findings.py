@@ -25,7 +25,7 @@ from predictor.core.ranking import (
 )
 from predictor.core.recommend import SizingSettings, recommendations
 from predictor.core.runs import advice_from_runs
-from predictor.core.seen import unseen_pods
+from predictor.core.seen import seen, unseen_pods
 from predictor.core.selector import EVERYTHING, Selector, selector
 from predictor.core.steady import Standing, declared, standing, steady
 from predictor.core.use import Key, containers_of
@@ -83,6 +83,39 @@ def filters(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class TraceSource:
+    """A trace and the times that are asked about, each once, ascending."""
+
+    trace: Trace
+    times: tuple[int, ...]
+
+    def findings(
+        self,
+        now_s: int,
+        wanted: Filters,
+        settings: SizingSettings,
+        before: Mapping[Key, Standing],
+        how: MindfulSettings,
+    ) -> tuple[Finding, ...]:
+        """As `findings_at`; who was not seen is said on stderr."""
+        past = seen(self.trace, now_s)
+        say_unseen(past, now_s)
+        return findings_at(past, now_s, wanted, settings, before, how=how)
+
+    def pictures(
+        self, findings: Sequence[Finding], window_s: int
+    ) -> Mapping[Key, tuple[Bars, Bars | None]]:
+        """As `pictures`, at the newest time."""
+        now_s = self.times[-1]
+        return pictures(seen(self.trace, now_s), now_s, findings, window_s=window_s)
+
+
+def trace_source(trace: Trace, at_s: Sequence[int]) -> TraceSource:
+    """The trace at the wanted times. Raises `BadInput` where one lies after its end."""
+    return TraceSource(trace, times_of(trace, at_s))
+
+
 def times_of(trace: Trace, at_s: Sequence[int]) -> tuple[int, ...]:
     """The wanted times, each once, ascending; the end of the trace where none is given."""
     last_s = (trace.usage.cpu_cores.shape[1] - 1) * trace.interval_s
@@ -111,22 +144,28 @@ def findings_at(
         BadInput: nothing that runs then is wanted.
     """
     containers = containers_of(past)
-    there = recommendations(history_of(past), containers, now_s, settings)
-    held = [steady(one, before.get(key_of(one), declared(one))) for one in there]
-    beside = declared_by_container(past, containers, now_s)
-    weight = bytes_per_core(past.nodes.cpu_cores, past.nodes.memory_bytes)
-    return judged(held, beside, {}, wanted, now_s=now_s, how=how, weight=weight, sizing=settings)
+    return judged(
+        recommendations(history_of(past), containers, now_s, settings),
+        declared_by_container(past, containers, now_s),
+        bytes_per_core(past.nodes.cpu_cores, past.nodes.memory_bytes),
+        now_s=now_s,
+        wanted=wanted,
+        before=before,
+        how=how,
+        sizing=settings,
+    )
 
 
 def judged(
     there: Sequence[Recommendation],
     beside: Mapping[Key, Declared],
-    known: Mapping[Key, Circumstances],
-    wanted: Filters,
+    weight: float,
     *,
     now_s: int,
-    how: MindfulSettings,
-    weight: float,
+    wanted: Filters,
+    before: Mapping[Key, Standing] = {},
+    known: Mapping[Key, Circumstances] = {},
+    how: MindfulSettings = DEFAULTS,
     sizing: SizingSettings,
 ) -> tuple[Finding, ...]:
     """Ranked findings from the law's recommendations and what `circumstances.merged` knows.
@@ -137,7 +176,8 @@ def judged(
     Raises:
         BadInput: nothing that is there is wanted.
     """
-    advised = [one for one in there if one.kind not in KINDS or key_of(one) not in known]
+    held = [steady(one, before.get(key_of(one), declared(one))) for one in there]
+    advised = [one for one in held if one.kind not in KINDS or key_of(one) not in known]
     jobs = [key for key in sorted(known) if key[2] in KINDS]
     advised += [advice_from_runs(key, known[key], now_s=now_s, sizing=sizing) for key in jobs]
     of = {key_of(one): known.get(key_of(one), UNKNOWN) for one in advised}
@@ -148,8 +188,8 @@ def judged(
     ]
     if not kept:
         raise BadInput(_nothing(advised, now_s, wanted, of))
-    held = [finding(one, _declared(one, beside, of), of[key_of(one)]) for one in kept]
-    return ranked(held, weight)
+    found = [finding(one, _declared(one, beside, of), of[key_of(one)]) for one in kept]
+    return ranked(found, weight)
 
 
 def pictures(

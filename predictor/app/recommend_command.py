@@ -9,15 +9,16 @@ import click
 
 from predictor.app.explain_workload import explanation
 from predictor.app.findings import (
+    TraceSource,
     filters,
-    findings_at,
     now_standing,
-    pictures,
-    say_unseen,
     times_of,
+    trace_source,
 )
+from predictor.app.history_options import history_options, one_source
 from predictor.app.recommend_options import SizingOptions, sizing_options
 from predictor.app.recommend_output import FORMATS, SEVERAL_TIMES, emit
+from predictor.app.stored import Stored, stored
 from predictor.core.ranking import Finding
 from predictor.core.recommend import SizingSettings
 from predictor.core.report import Report
@@ -29,7 +30,8 @@ from slacktide.trace import read_trace
 
 
 @click.command()
-@click.option("--trace", required=True, type=click.Path(path_type=Path), help="A trace folder.")
+@click.option("--trace", type=click.Path(path_type=Path), help="A trace folder.")
+@history_options
 @click.option(
     "--at",
     "at_s",
@@ -50,7 +52,10 @@ from slacktide.trace import read_trace
 )
 @sizing_options
 def recommend(
-    trace: Path,
+    trace: Path | None,
+    history: Path | None,
+    cluster: str | None,
+    engine: str,
     at_s: tuple[int, ...],
     namespaces: tuple[str, ...],
     kinds: tuple[str, ...],
@@ -61,7 +66,8 @@ def recommend(
 ) -> None:
     """Say what each container should request, and what that frees.
 
-    Without --at the end of the trace is now. Nothing later than that time is read. What is
+    Give --trace, or with --history what `slacktide collect` stored; --engine takes that to Spark.
+    Without --at the newest sample is now. Nothing later than that time is read. What is
     declared, or was answered for an earlier --at, stands where a change would be noise. Rows are
     ranked: what needs more, then what hands back most over all replicas. krr-json has KRR's keys;
     kustomize is a component for an overlay; each patch is a file for kubectl patch. With prices,
@@ -70,6 +76,8 @@ def recommend(
     \b
     Examples:
       slacktide recommend --trace my-trace
+      slacktide recommend --history history --cluster east
+      slacktide recommend --history history --engine spark://master:7077 -o parquet > sizes.parquet
       slacktide recommend --trace my-trace -n shop -r Deployment --workload '^cart'
       slacktide recommend --trace my-trace -o html --fileoutput sizes.html
       slacktide recommend --trace my-trace --cpu-price 0.03 --memory-price 0.004
@@ -81,20 +89,24 @@ def recommend(
         raise BadInput(
             f"-o {output} shows one time; several --at go with {', '.join(SEVERAL_TIMES)}"
         )
-    wanted = filters(namespaces, kinds, workload, options.clusters, options.labels)
-    settings = options.sizing
-    whole = read_trace(trace)
+    here = (cluster,) if cluster is not None else ()
+    wanted, settings = filters(namespaces, kinds, workload, here, options.labels), options.sizing
+    source: TraceSource | Stored
+    if trace is not None and history is None:
+        source = trace_source(read_trace(trace), at_s)
+    elif history is not None and trace is None:
+        source = stored(history, cluster, engine, at_s)
+    else:
+        raise one_source("--trace")
     found: list[Finding] = []
     stands: dict[Key, Standing] = {}
-    for now_s in times_of(whole, at_s):
-        past = seen(whole, now_s)
-        say_unseen(past, now_s)
-        answered = findings_at(past, now_s, wanted, settings, stands, how=options.mindful)
+    for now_s in source.times:
+        answered = source.findings(now_s, wanted, settings, stands, options.mindful)
         stands = now_standing(answered, stands)
         found += answered
-    drawn = output == "html" and pictures(past, now_s, found, window_s=settings.window_s)
+    drawn = source.pictures(found, settings.window_s) if output == "html" else {}
     title = f"right-sizing at {found[0].advice.at_s} s"
-    report = Report(found, title, settings, options.prices, drawn or {})
+    report = Report(found, title, settings, options.prices, drawn)
     emit(report, output, fileoutput)
 
 

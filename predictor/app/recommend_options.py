@@ -25,7 +25,6 @@ from slacktide.quantity import parse_bytes, parse_cpu_cores
 class SizingOptions:
     """What was typed, parsed."""
 
-    clusters: tuple[str, ...]
     labels: str
     sizing: SizingSettings
     mindful: MindfulSettings
@@ -36,7 +35,6 @@ _OPTIONS: Final = (
     click.option(
         "-s", "--selector", default="", metavar="LABELS", help="As kubectl's: app=web,tier!=cache."
     ),
-    click.option("--cluster", "clusters", multiple=True, help="Repeatable; default all."),
     click.option(
         "--cpu-min",
         multiple=True,
@@ -69,7 +67,6 @@ def sizing_options(command: Callable[..., None]) -> Callable[..., None]:
     def collected(
         *,
         selector: str,
-        clusters: tuple[str, ...],
         cpu_min: tuple[str, ...],
         mem_min: tuple[str, ...],
         memory_limit_ratio: float,
@@ -84,7 +81,6 @@ def sizing_options(command: Callable[..., None]) -> Callable[..., None]:
         )
         command(
             options=SizingOptions(
-                clusters=clusters,
                 labels=selector,
                 sizing=_sizing(cpu.get(""), memory.get("")),
                 mindful=MindfulSettings(

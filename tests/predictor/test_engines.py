@@ -55,7 +55,7 @@ def on_engine(store: Path, engine: str, out: Path) -> Fitted:
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=400,
         check=False,
     )
     assert run.returncode == 0, run.stderr[-4_000:]
@@ -91,7 +91,7 @@ def test_two_workers_of_a_cluster_say_what_the_process_pool_says(
 
 
 def test_any_number_of_processes_says_the_same(store: Path, asked: Question, alone: Fitted) -> None:
-    found = fitted(store, asked)
+    found = embedded(store, asked, processes=2)
     assert found.use.equals(alone.use)
     assert found.forecasts.equals(alone.forecasts)
 

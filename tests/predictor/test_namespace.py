@@ -48,11 +48,11 @@ def answered(wanted: Filters) -> dict[str, Finding]:
     found = judged(
         [replace(one, at_s=NOW_S) for one in law],
         {},
-        merged(rows),
-        wanted,
+        BYTES_PER_CORE,
         now_s=NOW_S,
+        wanted=wanted,
+        known=merged(rows),
         how=DEFAULTS,
-        weight=BYTES_PER_CORE,
         sizing=SizingSettings(),
     )
     return {f"{one.advice.workload}/{one.advice.container}": one for one in found}
