@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from predictor.adapters.prometheus import Server
+from predictor.app.collect_first import history_of, server_options
 from predictor.app.explain_workload import explanation
 from predictor.app.findings import (
     TraceSource,
@@ -32,6 +34,7 @@ from slacktide.trace import read_trace
 @click.command()
 @click.option("--trace", type=click.Path(path_type=Path), help="A trace folder.")
 @history_options
+@server_options
 @click.option(
     "--at",
     "at_s",
@@ -56,6 +59,7 @@ def recommend(
     history: Path | None,
     cluster: str | None,
     engine: str,
+    server: Server | None,
     at_s: tuple[int, ...],
     namespaces: tuple[str, ...],
     kinds: tuple[str, ...],
@@ -67,6 +71,7 @@ def recommend(
     """Say what each container should request, and what that frees.
 
     Give --trace, or with --history what `slacktide collect` stored; --engine takes that to Spark.
+    With --prometheus two weeks are collected first: into --history, or for this answer alone.
     Without --at the newest sample is now. Nothing later than that time is read. What is
     declared, or was answered for an earlier --at, stands where a change would be noise. Rows are
     ranked: what needs more, then what hands back most over all replicas. krr-json has KRR's keys;
@@ -76,6 +81,7 @@ def recommend(
     \b
     Examples:
       slacktide recommend --trace my-trace
+      slacktide recommend --prometheus http://prometheus:9090
       slacktide recommend --history history --cluster east
       slacktide recommend --history history --engine spark://master:7077 -o parquet > sizes.parquet
       slacktide recommend --trace my-trace -n shop -r Deployment --workload '^cart'
@@ -91,20 +97,21 @@ def recommend(
         )
     here = (cluster,) if cluster is not None else ()
     wanted, settings = filters(namespaces, kinds, workload, here, options.labels), options.sizing
-    source: TraceSource | Stored
-    if trace is not None and history is None:
-        source = trace_source(read_trace(trace), at_s)
-    elif history is not None and trace is None:
-        source = stored(history, cluster, engine, at_s)
-    else:
-        raise one_source("--trace")
     found: list[Finding] = []
     stands: dict[Key, Standing] = {}
-    for now_s in source.times:
-        answered = source.findings(now_s, wanted, settings, stands, options.mindful)
-        stands = now_standing(answered, stands)
-        found += answered
-    drawn = source.pictures(found, settings.window_s) if output == "html" else {}
+    with history_of(server, history) as folder:
+        source: TraceSource | Stored
+        if trace is not None and folder is None:
+            source = trace_source(read_trace(trace), at_s)
+        elif folder is not None and trace is None:
+            source = stored(folder, cluster, engine, at_s)
+        else:
+            raise one_source("--trace")
+        for now_s in source.times:
+            answered = source.findings(now_s, wanted, settings, stands, options.mindful)
+            stands = now_standing(answered, stands)
+            found += answered
+        drawn = source.pictures(found, settings.window_s) if output == "html" else {}
     title = f"right-sizing at {found[0].advice.at_s} s"
     report = Report(found, title, settings, options.prices, drawn)
     emit(report, output, fileoutput)

@@ -27,6 +27,7 @@ from predictor.core.forecast import (
 from predictor.core.history import History
 from predictor.core.learning import Learned
 from predictor.core.newest import shards_of
+from predictor.core.oom import counting_oom_kills
 from predictor.core.recommend import SizingSettings
 from predictor.core.stored_trace import StoredTrace, stored_trace
 from predictor.core.use import USE, merged, statistics
@@ -162,8 +163,8 @@ def _use(shard: Shard, asked: Question, settings: SizingSettings) -> pa.Table:
         shard.now_s(asked),
         window_s=settings.window_s,
         cpu_percentile=settings.cpu_percentile,
-        last_day_percentile=settings.last_day_percentile,
         peak_days=settings.peak_days,
+        last_day_percentile=settings.last_day_percentile,
         counted=shards_of(names, node_of, asked.shards) == shard.number,
     )
 
@@ -172,7 +173,7 @@ def _forecasts(
     shard: Shard, asked: Question, settings: ForecastSettings, state: ForecastState | None
 ) -> tuple[pa.Table, ForecastState]:
     """Of the nodes that are still there: one not seen for a day is gone."""
-    history, now_s = shard.history, shard.now_s(asked)
+    history, now_s = counting_oom_kills(shard.history), shard.now_s(asked)
     sampled = np.isfinite(history.cpu_cores).any(axis=0)
     since_s = int(sampled.argmax()) * history.interval_s
     state = warmed_up(history, now_s, settings, state, since_s=since_s)

@@ -61,7 +61,7 @@ class Learned:
     sums: NodeHours | None
     ledger: Ledger
     models: tuple[QuantileModel | None, ...]  # [H]
-    fitted_rows: tuple[int, ...]  # [H] evidence behind each model
+    fitted_rows: tuple[int, ...]  # [H] windows behind each model
     fitted_s: tuple[int, ...]  # [H]
     margins: tuple[float | None, ...]  # [H] share of capacity; None while there is too little
     keepers: tuple[PromiseKeeper, ...]  # [H]
@@ -176,18 +176,26 @@ def _calibrate(
     if rows is None:
         return learned
     windows = independent_windows(
-        rows=len(rows.at_s), horizon_s=pace.horizons_s[index], every_s=pace.learn_every_s
+        rows=rows.windows, horizon_s=pace.horizons_s[index], every_s=pace.learn_every_s
     )
     if resource.modelled:
-        learned = _refit(learned, rows, index, windows=windows, now_s=now_s)
+        learned = _refit(
+            learned,
+            rows,
+            index,
+            horizon_s=pace.horizons_s[index],
+            windows=windows,
+            now_s=now_s,
+        )
     if windows < pace.least_windows:
         return learned
+    cluster_s = max(pace.horizons_s[index], DAY_S)  # bursts come in clusters
     found = margin(
         (rows.warm_peak - rows.base) / rows.scale,
         (now_s - rows.at_s).astype(np.float64),
         risk=keeper.risk_in_use,
         half_life_s=pace.half_life_s,
-        rows_per_window=max(pace.horizons_s[index], DAY_S) / pace.learn_every_s,  # bursts cluster
+        rows_per_window=cluster_s / pace.learn_every_s * len(rows.at_s) / rows.windows,
     )
     return replace(learned, margins=_put(learned.margins, index, found))
 
@@ -203,18 +211,27 @@ LEAST_WINDOWS = 40.0  # independent ones; fewer are not worth a tree,
 LEAST_SPAN_S = 3 * DAY_S  # nor are many of the same few days
 
 
-def _refit(learned: Learned, rows: Evidence, index: int, *, windows: float, now_s: int) -> Learned:
-    grown = len(rows.at_s) >= REFIT_GROWTH * learned.fitted_rows[index]
+def _refit(
+    learned: Learned, rows: Evidence, index: int, *, horizon_s: int, windows: float, now_s: int
+) -> Learned:
+    grown = rows.windows >= REFIT_GROWTH * learned.fitted_rows[index]
     if not grown and now_s - learned.fitted_s[index] < REFIT_AGE_S:
         return learned
     if windows < LEAST_WINDOWS or now_s - int(rows.at_s[0]) < LEAST_SPAN_S:
         return learned
     features = evidence_features(learned.ledger, index)
-    model = fit(features, rows.warm_peak / rows.reference, windows=windows)
+    model = fit(
+        features,
+        rows.reference,
+        rows.scale,
+        rows.warm_peak,
+        horizon_s=horizon_s,
+        windows=windows,
+    )
     return replace(
         learned,
         models=_put(learned.models, index, model),
-        fitted_rows=_put(learned.fitted_rows, index, len(rows.at_s)),
+        fitted_rows=_put(learned.fitted_rows, index, rows.windows),
         fitted_s=_put(learned.fitted_s, index, now_s),
     )
 
@@ -231,7 +248,7 @@ def _keep(
 ) -> Kept:
     base = np.stack(
         [
-            predict(model, view.features[:, index], view.reference)
+            predict(model, view.features[:, index], view.reference, scale)
             for index, model in enumerate(learned.models)
         ],
         axis=1,

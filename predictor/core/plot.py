@@ -40,24 +40,28 @@ def bars(samples: Samples, *, interval_s: int, window_s: int) -> Bars:
     return Bars(usual=percentile(together, 0.95), highest=percentile(together, 1.0))
 
 
-def plot(drawn: Bars, line: float | None, as_text: Callable[[float], str]) -> tuple[str, ...]:
+def plot(
+    drawn: Bars, line: float | FloatArray | None, as_text: Callable[[float], str]
+) -> tuple[str, ...]:
     """The lines of the picture, from the top; empty where there is no sample at all.
 
-    `line` is the recommendation, None where there is none; `as_text` writes a value of the axis.
+    `line` is the recommendation, one for all or for each column [K] (NaN where there is none), None
+    where there is none at all; `as_text` writes a value of the axis, of the newest of the line.
     """
     known = drawn.highest[np.isfinite(drawn.highest)]
     if not known.size:
         return ()
-    top = max(float(known.max()), line or 0.0) or 1.0
+    drawn_line = np.broadcast_to(np.nan if line is None else line, drawn.highest.shape)
+    top = max(float(known.max()), float(np.nan_to_num(drawn_line).max())) or 1.0
     usual, highest = _heights(drawn.usual, top), _heights(drawn.highest, top)
-    line_row = 0 if line is None else max(math.ceil(line / top * ROWS - 1e-9), 1)
-    labels = {ROWS: as_text(top), line_row: as_text(line or 0.0)}
+    rows = np.where(np.isnan(drawn_line), 0, np.maximum(_heights(drawn_line, top), 1))
+    labels = {ROWS: as_text(top), int(rows[-1]): as_text(float(np.nan_to_num(drawn_line[-1])))}
     margin = max(len(label) for label in labels.values())
     picture = [
         f"{labels.get(row, ''):>{margin}} |"
         + "".join(
-            _mark(row, int(p95), int(most), line_row)
-            for p95, most in zip(usual, highest, strict=True)
+            _mark(row, int(p95), int(most), int(line_row))
+            for p95, most, line_row in zip(usual, highest, rows, strict=True)
         )
         for row in range(ROWS, 0, -1)
     ]

@@ -83,22 +83,25 @@ def statistics(
     peak_days: int,
     counted: BoolArray | None = None,
 ) -> pa.Table:
-    """`USE` of the containers of each workload that runs at `now_s`, by name.
+    """`USE` of the containers of each workload that ran within the window, by name.
 
-    Reads nothing later than `now_s`, and no more than `window_s` seconds of it. `counted` [S] is
-    False for series that are no replica here, because another part of the fleet counts them.
+    Reads nothing later than `now_s`, and no more than `window_s` seconds of it. A pod that has
+    ended is no replica and declares nothing, but what it used is its workload's history: new
+    replicas after a rollout are not strangers. `counted` [S] is False for series that are no
+    replica here, because another part of the fleet counts them.
     """
     known = history.until(now_s)
-    rows = np.flatnonzero(known.resident(now_s))
+    ended = (known.node >= 0) & (known.end_s <= now_s) & (known.end_s > now_s - window_s)
+    rows = np.flatnonzero(known.resident(now_s) | ended)
     if not rows.size:
         return USE.empty_table()
     columns: dict[str, object] = {
         name: pa.array(getattr(containers, name)).take(pa.array(rows)) for name in NAMES
     }
-    ones = np.ones(len(rows), dtype=np.int64)
-    columns["replicas"] = ones if counted is None else counted[rows].astype(np.int64)
+    runs = ~ended[rows]
+    columns["replicas"] = (runs if counted is None else runs & counted[rows]).astype(np.int64)
     for name in DECLARED:
-        columns[name] = _nullable(getattr(known, name)[rows])
+        columns[name] = _nullable(np.where(runs, getattr(known, name)[rows], np.nan))
     for resource, samples in (("cpu", known.cpu_cores), ("memory", known.memory_bytes)):
         if samples is None:
             found = dict.fromkeys(STATISTICS, np.full(len(rows), np.nan))

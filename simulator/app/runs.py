@@ -1,4 +1,4 @@
-"""Replays of one scenario under several policies at once, each in a process of its own."""
+"""Replays of one scenario under several policies or settings at once, each in its own process."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from multiprocessing.queues import Queue
 from threading import Thread
 
 from simulator.core.policies.catalogue import make
-from simulator.core.replay import Replay, Scenario
+from simulator.core.replay import AS_SHIPPED, Choices, Replay, Scenario
 from simulator.core.report import ReportRow
 
-Heard = Callable[[str, float], None]  # (policy, share of the replay that is done)
+Heard = Callable[[str, float], None]  # (name of the run, share of the replay that is done)
 
 TELL_EVERY = 200  # steps between two words of progress
 LISTEN_LIMIT_S = 5.0  # a process that is ended while it speaks leaves the line blocked
@@ -31,18 +31,39 @@ class Risks:
     memory: float = 0.001
 
 
-def new_replay(scenario: Scenario, policy: str, risks: Risks) -> Replay:
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One replay to be made; `name` is what its progress is told under."""
+
+    name: str
+    policy: str
+    risks: Risks
+    choices: Choices = AS_SHIPPED
+
+
+def new_replay(
+    scenario: Scenario, policy: str, risks: Risks, choices: Choices = AS_SHIPPED
+) -> Replay:
     """A replay that has not begun."""
-    return Replay(
-        scenario, make(policy, scenario.history, cpu_risk=risks.cpu, memory_risk=risks.memory)
-    )
+    asked = make(policy, scenario.history, cpu_risk=risks.cpu, memory_risk=risks.memory)
+    return Replay(scenario, asked, choices)
 
 
 @contextmanager
 def in_background(
     scenario: Scenario, policies: tuple[str, ...], risks: Risks, *, workers: int, heard: Heard
 ) -> Iterator[Callable[[], list[ReportRow]]]:
-    """Starts the policies' replays; the value is a call that waits for their rows, in order.
+    """Starts the policies' replays; see `runs_in_background`."""
+    runs = tuple(Run(policy, policy, risks) for policy in policies)
+    with runs_in_background(scenario, runs, workers=workers, heard=heard) as rows:
+        yield rows
+
+
+@contextmanager
+def runs_in_background(
+    scenario: Scenario, runs: tuple[Run, ...], *, workers: int, heard: Heard
+) -> Iterator[Callable[[], list[ReportRow]]]:
+    """Starts the replays; the value is a call that waits for their rows, in order.
 
     Leaving early (an error, Ctrl-C) ends the processes.
     """
@@ -51,18 +72,18 @@ def in_background(
     listener = Thread(target=_listen, args=(said, heard), daemon=True)
     listener.start()
     pool = ProcessPoolExecutor(
-        max_workers=max(1, min(workers, len(policies))),
+        max_workers=max(1, min(workers, len(runs))),
         mp_context=context,
         initializer=_take,
-        initargs=(scenario, risks, said),
+        initargs=(scenario, said),
     )
     try:
         with _deaf_to_ctrl_c():
-            runs = {pool.submit(_run, policy): policy for policy in policies}
+            started = {pool.submit(_run, run): at for at, run in enumerate(runs)}
 
         def rows() -> list[ReportRow]:
-            done = {runs[run]: run.result() for run in as_completed(runs)}
-            return [done[policy] for policy in policies]
+            done = {started[run]: run.result() for run in as_completed(started)}
+            return [done[at] for at in range(len(runs))]
 
         yield rows
     finally:
@@ -102,13 +123,13 @@ def _end(pool: ProcessPoolExecutor) -> None:
         worker.join()
 
 
-_GIVEN: list[tuple[Scenario, Risks, Queue[tuple[str, float]]]] = []
+_GIVEN: list[tuple[Scenario, Queue[tuple[str, float]]]] = []
 
 
-def _take(scenario: Scenario, risks: Risks, said: Queue[tuple[str, float]]) -> None:
+def _take(scenario: Scenario, said: Queue[tuple[str, float]]) -> None:
     """What a worker process is given once, before its first replay."""
     Thread(target=_end_with_parent, daemon=True).start()
-    _GIVEN[:] = [(scenario, risks, said)]
+    _GIVEN[:] = [(scenario, said)]
 
 
 def _end_with_parent() -> None:
@@ -118,12 +139,12 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _run(policy: str) -> ReportRow:
-    scenario, risks, said = _GIVEN[0]
-    replay = new_replay(scenario, policy, risks)
+def _run(run: Run) -> ReportRow:
+    scenario, said = _GIVEN[0]
+    replay = new_replay(scenario, run.policy, run.risks, run.choices)
     steps = (scenario.end_s - scenario.start_s) // scenario.history.interval_s
     for step, _frame in enumerate(replay.steps()):
         if step % TELL_EVERY == 0:
-            said.put((policy, step / steps))
-    said.put((policy, 1.0))
+            said.put((run.name, step / steps))
+    said.put((run.name, 1.0))
     return replay.report()

@@ -13,8 +13,9 @@ import numpy as np
 
 from predictor.core.history import History
 from simulator.core.policies.interface import SupplyPolicy
-from simulator.core.policies.peers import DAY_S, Oracle
-from slacktide.messages import FloatArray, NodeForecasts
+from simulator.core.policies.of_nodes import DAY_S
+from simulator.core.policies.oracle import Oracle
+from slacktide.messages import BoolArray, FloatArray, NodeForecasts
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,45 @@ def oracle_peaks(
     return np.stack([oracle.peaks(now_s, memory=memory)[:, 0] for now_s in times_s], axis=1)
 
 
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """The (node, time) grid that every policy is held against, for one resource and horizon."""
+
+    history: History
+    times_s: tuple[int, ...]  # [T]
+    horizon_s: int
+    memory: bool
+    came: FloatArray  # [N, T] the oracle's peaks
+    capacity: FloatArray  # [N]
+
+    def exceeded(self, kept: FloatArray) -> BoolArray:
+        """[N, T] where more came than was kept."""
+        return exceeded(kept, self.came, self.capacity)
+
+    def score(self, policy: str, kept: FloatArray) -> Score:
+        """How a policy did that kept [N, T]."""
+        return score(policy, kept, self.came, self.capacity)
+
+
+def trial_of(history: History, times_s: list[int], *, horizon_s: int, memory: bool) -> Trial:
+    """What really came at each time, and the nodes that it came to."""
+    return Trial(
+        history=history,
+        times_s=tuple(times_s),
+        horizon_s=horizon_s,
+        memory=memory,
+        came=oracle_peaks(history, times_s, horizon_s=horizon_s, memory=memory),
+        capacity=history.node_memory_bytes if memory else history.node_cpu_cores,
+    )
+
+
+def exceeded(kept: FloatArray, came: FloatArray, capacity: FloatArray) -> BoolArray:
+    """[N, T] where more came than was kept; where nothing was answered, nothing was exceeded."""
+    # A relative slack of 1e-6: samples are 32-bit.
+    short: BoolArray = np.minimum(kept, capacity[:, None]) < came * (1 - 1e-6)
+    return short
+
+
 def score(policy: str, kept: FloatArray, came: FloatArray, capacity: FloatArray) -> Score:
     """Scores kept against came.
 
@@ -79,14 +119,13 @@ def score(policy: str, kept: FloatArray, came: FloatArray, capacity: FloatArray)
         came: [N, T] the oracle's peaks.
         capacity: [N].
     """
-    kept = np.minimum(kept, capacity[:, None])
+    short, capacity = exceeded(kept, came, capacity), capacity[:, None]
+    kept = np.minimum(kept, capacity)
     answered = ~np.isnan(kept)
-    # A relative slack of 1e-6: samples are 32-bit.
-    short = answered & (kept < came * (1 - 1e-6))
     severity = np.where(short, (came - kept) / np.maximum(came, 1e-9), 0.0)
     total = capacity.sum() * kept.shape[1]
-    savings = 1 - np.where(answered, kept, capacity[:, None]).sum() / total
-    best = 1 - np.minimum(came, capacity[:, None]).sum() / total
+    savings = 1 - np.where(answered, kept, capacity).sum() / total
+    best = 1 - np.minimum(came, capacity).sum() / total
     return Score(
         policy=policy,
         violation=float(short.sum() / max(1, answered.sum())),

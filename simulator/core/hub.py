@@ -20,7 +20,7 @@ from federation.core.quota_tree import QuotaTree
 from federation.core.settings import FederationSettings
 from federation.core.shares import share_out
 from federation.core.supply import ClusterReport
-from predictor.core.supply import offered
+from predictor.core.supply import SupplySettings, offered
 from scheduler.core.fit import Room, gangs_that_fit
 from scheduler.core.plan import Plan, PlanSettings, plan
 from scheduler.core.queues import TOP, QueueTree, QueueUse
@@ -99,6 +99,7 @@ class Hub:
         )
     )
     planning: PlanSettings = field(default_factory=PlanSettings)
+    supply: SupplySettings = field(default_factory=SupplySettings)
     dealt: dealing.Dispatch | None = None  # of the last round
     dealt_gangs: IntArray = field(default_factory=lambda: np.zeros(0, np.int64))  # its gangs
 
@@ -107,7 +108,7 @@ class Hub:
     ) -> list[Start]:
         """One round at `now_s`: who starts where. `predicted_s` [G] are predicted durations."""
         waiting = self._in_line(fleet.waiting())
-        forecasts = offered(forecasts, self.node_memory_bytes)
+        forecasts = offered(forecasts, self.node_memory_bytes, self.supply)
         columns = replace(self.gangs, duration_s=predicted_s)
         held = self.held(fleet)
         clusters = [

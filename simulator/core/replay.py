@@ -8,14 +8,17 @@ knows samples stamped t or earlier; the interval it then lives through is the ne
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 
 from predictor.core.duration import Durations
 from predictor.core.history import History, history_of
+from predictor.core.supply import SupplySettings
 from qos_controller.core.settings import Settings as QosSettings
 from qos_controller.core.signals import OfflineTask
+from scheduler.core.plan import PlanSettings
 from simulator.core.backtest import oracle_peaks
 from simulator.core.control import Control, KoordinatorSuppress, RealCore
 from simulator.core.demand import Demand, demand_of
@@ -143,11 +146,23 @@ def copies_that_fill(jobs: Jobs, *, node_cpu_cores: FloatArray, length_s: float)
     return max(1, min(1000, int(np.ceil(wanted / max(float(work[fits].sum()), 1.0)))))
 
 
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What an operator may set beside the risk; the defaults are the product's."""
+
+    supply: SupplySettings = field(default_factory=SupplySettings)
+    planning: PlanSettings = field(default_factory=PlanSettings)
+    qos: QosSettings = field(default_factory=QosSettings)
+
+
+AS_SHIPPED: Final = Choices()
+
+
 class Replay:
     """One run of one scenario under one policy."""
 
     def __init__(
-        self, scenario: Scenario, policy: SupplyPolicy, qos: QosSettings | None = None
+        self, scenario: Scenario, policy: SupplyPolicy, choices: Choices = AS_SHIPPED
     ) -> None:
         """Nothing has happened yet; `steps` makes it happen."""
         history, jobs = scenario.history, scenario.jobs
@@ -171,11 +186,13 @@ class Replay:
             node_cluster=scenario.node_cluster,
             node_memory_bytes=history.node_memory_bytes,
             silent=self._is_silent,
+            planning=choices.planning,
+            supply=choices.supply,
         )
         self.machines = Machines(
             cpu_cores=history.node_cpu_cores,
             memory_bytes=history.node_memory_bytes,
-            controls=_controls(policy, history.node_cpu_cores, scenario.start_s, qos),
+            controls=_controls(policy, history.node_cpu_cores, scenario.start_s, choices.qos),
             burst_s=scenario.burst_s,
         )
         self._predicted_s = np.zeros(len(jobs.job), np.int64)
@@ -301,10 +318,9 @@ class Replay:
 
 
 def _controls(
-    policy: SupplyPolicy, node_cpu_cores: FloatArray, start_s: int, qos: QosSettings | None
+    policy: SupplyPolicy, node_cpu_cores: FloatArray, start_s: int, settings: QosSettings
 ) -> list[Control]:
     """Koordinator's own suppression under Koordinator's formula; the real core under all others."""
     if policy.name.startswith("koordinator"):
         return [KoordinatorSuppress(quota_cores=float("inf")) for _ in node_cpu_cores]
-    settings = qos or QosSettings()
     return [RealCore.of(float(cores), start_s, settings) for cores in node_cpu_cores]

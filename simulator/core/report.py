@@ -122,6 +122,11 @@ def shown(row: ReportRow) -> list[str]:
     return [_cell(name, getattr(row, name)) for name in SHOWN]
 
 
+def shown_by_name(row: ReportRow) -> dict[str, tuple[str, str]]:
+    """Heading and cell of each field that a person reads."""
+    return {name: (heading, _cell(name, getattr(row, name))) for name, heading in SHOWN.items()}
+
+
 def _cell(name: str, value: object) -> str:
     if not isinstance(value, (int, float)):
         return str(value)

@@ -118,4 +118,5 @@ def test_a_node_without_warm_pods_teaches_nothing(fleet: Fleet) -> None:
     )
     rows = evidence(ledger, 0)
     assert rows is not None
-    assert rows.node.tolist() == [1, 2]
+    assert rows.reference.tolist() == [1.0, 1.0]
+    assert rows.windows == 2

@@ -75,3 +75,13 @@ def test_any_use_makes_a_rectangle(highest: np.ndarray, line: float | None) -> N
     picture = plot(Bars(usual=highest / 2, highest=highest), line, lambda value: f"{value:g}")
     assert len(picture) in {0, ROWS + 1}
     assert len({len(row) for row in picture}) <= 1
+
+
+def test_a_line_of_its_own_for_each_column_is_drawn_where_it_was() -> None:
+    made = bars(np.array([[1.0] * 48], dtype=np.float32), interval_s=HALF_HOUR_S, window_s=DAY_S)
+    line = np.array([np.nan, 2.0, 4.0, 4.0, 3.0, 2.0])
+    [*rows, _] = plot(made, line, lambda value: f"{value:g}")
+    columns = ["".join(column)[::-1] for column in zip(*(row[-6:] for row in rows), strict=True)]
+    assert [column.find("-") + 1 for column in columns] == [0, 6, 12, 12, 9, 6]
+    assert all(column.startswith("###") for column in columns)
+    assert rows[6].startswith("2 |")  # the newest of the line is named on the axis

@@ -15,8 +15,9 @@ from predictor.core.histogram import CPU_BUCKETS, empty_histograms
 from predictor.core.history import NEVER_S, History, history_of
 from predictor.core.oom import counting_oom_kills
 from predictor.core.profile import profiles
-from predictor.core.recommend import Containers, containers_of, recommendations
+from predictor.core.recommend import recommendations
 from predictor.core.supply import offered
+from predictor.core.use import Containers, containers_of
 from simulator.core.backtest import predictions
 from simulator.core.generate import generate_trace
 from simulator.core.generate_shape import OnlineShape

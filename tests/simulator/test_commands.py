@@ -22,7 +22,14 @@ COLUMNS = [
     "ts_s", "node", "horizon_s", "policy", "peak_cpu_cores", "reclaimable_cpu_cores",
     "peak_memory_bytes", "reclaimable_memory_bytes", "risk", "reason",
 ]  # fmt: skip
-SCORES = ["policy", "violation", "severity", "savings", "of_oracle", "worst_node", "scored"]
+SCORES = [
+    "policy", "matched", "setting",
+    "violation", "violation_low", "violation_high", "severity",
+    "savings", "savings_low", "savings_high",
+    "of_oracle", "of_oracle_low", "of_oracle_high",
+    "ours_saves_more", "ours_saves_more_low", "ours_saves_more_high",
+    "worst_node", "scored",
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +48,9 @@ def test_the_predictions_file_has_the_documented_columns_and_gives_the_printed_s
         "backtest", folder, *asked, "--what", what, "--horizon", "2h", "--every", "6h",
         "--predictions", out, "-o", "json",
     ).rows()  # fmt: skip
+    assert all(list(row) == SCORES for row in printed)
+    printed = [row for row in printed if row["matched"] is None]
     assert [row["policy"] for row in printed] == list(names)
-    assert [list(row) for row in printed] == [SCORES] * len(names)
     table = pq.read_table(out)
     assert table.column_names == COLUMNS
     history = history_of(read_trace(folder))
@@ -58,8 +66,8 @@ def test_the_predictions_file_has_the_documented_columns_and_gives_the_printed_s
         assert all(made["reason"])
         kept = np.array(made[column]).reshape(len(times), -1).T
         came = oracle_peaks(history, times, horizon_s=7_200, memory=memory)
-        found = score(row["policy"], kept, came, capacity)
-        assert row == pytest.approx(asdict(found), abs=1e-12)
+        found = asdict(score(row["policy"], kept, came, capacity))
+        assert {name: row[name] for name in found} == pytest.approx(found, abs=1e-12)
 
 
 def test_memory_and_cores_kept_and_reclaimable_make_up_the_node(
@@ -82,17 +90,19 @@ def test_memory_and_cores_kept_and_reclaimable_make_up_the_node(
 
 def test_the_oracle_is_never_exceeded_and_is_all_of_itself(folder: Path) -> None:
     (row,) = slacktide("backtest", folder, "--policy", "oracle", "-o", "json").rows()
+    assert row["matched"] is None  # it has no knob
     assert (row["violation"], row["severity"], row["worst_node"]) == (0, 0, 0)
     assert row["of_oracle"] == pytest.approx(1)
 
 
 def test_a_lower_risk_keeps_more(folder: Path) -> None:
     def savings(risk: str) -> float:
-        (row,) = slacktide(
+        rows = slacktide(
             "backtest", folder, "--policy", "slacktide", "--risk", risk, "--horizon", "1h",
             "-o", "json",
         ).rows()  # fmt: skip
-        return float(row["savings"])
+        assert rows[0]["setting"] == f"risk {risk}"
+        return float(rows[0]["savings"])
 
     assert savings("0.3") > savings("0.001")
 
@@ -100,13 +110,66 @@ def test_a_lower_risk_keeps_more(folder: Path) -> None:
 @pytest.mark.slow
 def test_without_options_every_peer_is_put_beside_ours(folder: Path) -> None:
     answer = program("backtest", folder, "-o", "json")
-    told = [row["policy"] for row in answer.rows()]
+    told = [row["policy"] for row in answer.rows() if row["matched"] is None]
     assert told[0] == "oracle"
     assert told[-1] == "slacktide"
-    assert {name.partition(":")[0] for name in told} >= set(NAMES) - {
-        "requests-only",
-        "koordinator",
+    assert set(told) == set(NAMES)
+
+
+def test_every_knob_is_compared_at_the_violations_asked_for_and_never_above_them(
+    folder: Path,
+) -> None:
+    rows = slacktide(
+        "backtest", folder, "--policy", "slacktide", "--policy", "max-of-week",
+        "--policy", "borg-default:0.5", "--policy", "oracle",
+        "--matched", "0.2", "--matched", "0.05", "-o", "json",
+    ).rows()  # fmt: skip
+    at = {(row["policy"], row["matched"]): row for row in rows if row["matched"] is not None}
+    assert set(at) == {
+        (name, share)
+        for name in ("slacktide", "max-of-week", "borg-default")
+        for share in (0.2, 0.05)
     }
+    for (_, share), row in at.items():
+        assert row["violation"] <= share
+    for share in (0.2, 0.05):
+        row, ours = at["max-of-week", share], at["slacktide", share]
+        assert row["ours_saves_more"] == pytest.approx(ours["savings"] - row["savings"])
+        again = slacktide(
+            "backtest", folder, "--policy", f"max-of-week:{row['setting']}", "-o", "json"
+        ).rows()[0]
+        assert again["savings"] == pytest.approx(row["savings"])
+
+
+@pytest.mark.parametrize("share", ["0", "1", "x"])
+def test_a_violation_to_compare_at_is_a_share(folder: Path, share: str) -> None:
+    answer = slacktide("backtest", folder, "--matched", share)
+    assert answer.code == 2
+    assert "--matched" in answer.err
+
+
+def test_the_same_seed_gives_the_same_page_and_another_seed_other_intervals(
+    folder: Path, tmp_path: Path
+) -> None:
+    def page(name: str, seed: str) -> str:
+        answer = slacktide(
+            "backtest", folder, "--policy", "slacktide", "--policy", "n-sigma", "--every", "12h",
+            "--seed", seed, "--report", tmp_path / name,
+        )  # fmt: skip
+        assert answer.code == 0, answer.err
+        return (tmp_path / name).read_text()
+
+    one = page("one.html", "1")
+    assert page("two.html", "1") == one
+    assert "seed 1;" in one
+    assert page("three.html", "2") != one
+
+
+def test_a_page_that_cannot_be_written_is_told_in_one_line(folder: Path, tmp_path: Path) -> None:
+    answer = slacktide(
+        "backtest", folder, "--policy", "borg-default", "--report", tmp_path / "no" / "page.html"
+    )
+    assert "cannot be written" in answer.refusal()
 
 
 @pytest.mark.parametrize("output", ["table", "yaml", "csv"])
@@ -116,7 +179,7 @@ def test_scores_are_printed_on_stdout_in_any_form(folder: Path, output: str) -> 
     assert "borg-default" in answer.out
 
 
-@pytest.mark.parametrize("command", ["backtest", "generate", "forecast", "up"])
+@pytest.mark.parametrize("command", ["backtest", "whatif", "generate", "forecast", "up"])
 def test_help_ends_with_examples_that_name_the_command(command: str) -> None:
     answer = slacktide(command, "--help")
     assert answer.code == 0

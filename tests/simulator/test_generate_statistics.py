@@ -15,8 +15,7 @@ from predictor.core.history import history_of
 from simulator.core.backtest import oracle_peaks, prediction_times, predictions, score
 from simulator.core.generate import DAY_S, SAMPLE_DAYS, builtin_sample
 from simulator.core.generate_statistics import LEVELS, TraceStatistics, statistics
-from simulator.core.policies.interface import SupplyPolicy
-from simulator.core.policies.peers import MaxOfWeek, NSigma
+from simulator.core.policies.catalogue import make
 from slacktide.trace import Trace, read_trace
 
 REAL_TRACES = Path(__file__).parents[3] / "shared" / "traces"
@@ -136,23 +135,24 @@ def test_peaks_within_the_interval_are_like_the_true_maxima(generated: TraceStat
     ("policy", "violation", "of_oracle"),
     [
         # On Bitbrains Rnd, whole: 0.051 and 0.880, 0.011 and 0.808, 0.339 and 0.899.
-        (MaxOfWeek(factor=1.1), (0.03, 0.11), (0.82, 0.92)),
-        (MaxOfWeek(factor=1.3), (0.004, 0.035), (0.72, 0.86)),
-        (NSigma(sigmas=5), (0.25, 0.45), (0.84, 0.94)),
+        ("max-of-week:1.1", (0.03, 0.11), (0.82, 0.92)),
+        ("max-of-week:1.3", (0.004, 0.035), (0.72, 0.86)),
+        ("n-sigma:5", (0.25, 0.45), (0.84, 0.94)),
     ],
 )
 def test_it_is_as_hard_to_forecast_as_the_real_one(
     sample: Trace,
-    policy: SupplyPolicy,
+    policy: str,
     violation: tuple[float, float],
     of_oracle: tuple[float, float],
 ) -> None:
     """A day ahead, node by node, every six hours from day 14."""
     history = history_of(sample)
     times_s = prediction_times(history, from_day=14, every_s=6 * 3_600, horizon_s=DAY_S)
-    made = predictions(policy, history, times_s)
+    asked = make(policy, history, cpu_risk=0.01, memory_risk=0.001)
+    made = predictions(asked, history, times_s)
     kept = np.stack([forecast.peak_cpu_cores[:, -1] for forecast in made], axis=1)
     came = oracle_peaks(history, times_s, horizon_s=DAY_S, memory=False)
-    result = score(policy.name, kept, came, history.node_cpu_cores)
+    result = score(policy, kept, came, history.node_cpu_cores)
     assert violation[0] < result.violation < violation[1]
     assert of_oracle[0] < result.of_oracle < of_oracle[1]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from predictor.core.forecast import ForecastSettings, ForecastState, advance
+from predictor.core.forecast import ForecastSettings, ForecastState, advance, warmed_up
 from predictor.core.history import History
 from simulator.core.policies.interface import HORIZONS_S
 from slacktide.messages import NodeForecasts
@@ -14,7 +14,12 @@ HOUR_S = 3_600
 
 @dataclass(slots=True)
 class Slacktide:
-    """Carries the forecast's state from call to call; the first call learns from the past alone."""
+    """Carries the forecast's state from call to call; the first call learns from the past alone.
+
+    Between calls further apart than forecasts are learnt from, it takes the steps that a running
+    predictor would have taken: what is forecast at a time does not depend on when it was asked
+    before, and equals `slacktide forecast --at` that time.
+    """
 
     cpu_risk: float = 0.01
     memory_risk: float = 0.001
@@ -36,10 +41,12 @@ class Slacktide:
         return self.cpu_risk
 
     def forecast(self, history: History, now_s: int) -> NodeForecasts:
-        """The next forecast, after learning from all that came before the first."""
+        """The next forecast, after learning from all that came before it."""
+        step_s = self.settings.learn_every_s
         if self.state is None:
-            step_s = self.settings.learn_every_s
-            for past_s in range(now_s % step_s, now_s, step_s):
-                self.state, _ = advance(self.state, history.until(past_s), past_s, self.settings)
+            self.state = warmed_up(history, now_s, self.settings)
+        else:
+            for between_s in range(self.state.at_s + step_s, now_s, step_s):
+                self.state, _ = advance(self.state, history, between_s, self.settings)
         self.state, made = advance(self.state, history, now_s, self.settings)
         return made

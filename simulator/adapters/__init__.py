@@ -1,0 +1,1 @@
+"""What the simulator writes for people: pages that need nothing else."""
