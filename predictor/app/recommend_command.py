@@ -18,12 +18,15 @@ from predictor.app.findings import (
     trace_source,
 )
 from predictor.app.history_options import history_options, one_source
+from predictor.app.recommend_options import SizingOptions, sizing_options
 from predictor.app.recommend_output import FORMATS, SEVERAL_TIMES, emit
 from predictor.app.stored import Stored, stored
-from predictor.core.ranking import Finding, Key
+from predictor.core.ranking import Finding
 from predictor.core.recommend import SizingSettings
+from predictor.core.report import Report
 from predictor.core.seen import seen
 from predictor.core.steady import Standing
+from predictor.core.use import Key
 from slacktide.errors import BadInput
 from slacktide.trace import read_trace
 
@@ -50,6 +53,7 @@ from slacktide.trace import read_trace
     type=click.Path(path_type=Path),
     help="Write here and not to stdout; with -o patch a folder, one file a workload.",
 )
+@sizing_options
 def recommend(
     trace: Path | None,
     history: Path | None,
@@ -62,6 +66,7 @@ def recommend(
     workload: str | None,
     output: str,
     fileoutput: Path | None,
+    options: SizingOptions,
 ) -> None:
     """Say what each container should request, and what that frees.
 
@@ -70,7 +75,8 @@ def recommend(
     Without --at the newest sample is now. Nothing later than that time is read. What is
     declared, or was answered for an earlier --at, stands where a change would be noise. Rows are
     ranked: what needs more, then what hands back most over all replicas. krr-json has KRR's keys;
-    kustomize is a component for an overlay; each patch is a file for kubectl patch.
+    kustomize is a component for an overlay; each patch is a file for kubectl patch. With prices,
+    money is shown beside cores and GiB, in the currency of the prices, for a month of 730 hours.
 
     \b
     Examples:
@@ -80,6 +86,8 @@ def recommend(
       slacktide recommend --history history --engine spark://master:7077 -o parquet > sizes.parquet
       slacktide recommend --trace my-trace -n shop -r Deployment --workload '^cart'
       slacktide recommend --trace my-trace -o html --fileoutput sizes.html
+      slacktide recommend --trace my-trace --cpu-price 0.03 --memory-price 0.004
+      slacktide recommend --trace my-trace --cpu-min 25m --mem-min 64Mi --mem-min proxy=96Mi
       slacktide recommend --trace my-trace -o patch --fileoutput patches/
       slacktide recommend --trace my-trace --at 1209600 --at 1814400 -o parquet > sizes.parquet
     """
@@ -87,7 +95,8 @@ def recommend(
         raise BadInput(
             f"-o {output} shows one time; several --at go with {', '.join(SEVERAL_TIMES)}"
         )
-    wanted, settings = filters(namespaces, kinds, workload), SizingSettings()
+    here = (cluster,) if cluster is not None else ()
+    wanted, settings = filters(namespaces, kinds, workload, here, options.labels), options.sizing
     found: list[Finding] = []
     stands: dict[Key, Standing] = {}
     with history_of(server, history) as folder:
@@ -99,11 +108,13 @@ def recommend(
         else:
             raise one_source("--trace")
         for now_s in source.times:
-            answered = source.findings(now_s, wanted, settings, stands)
+            answered = source.findings(now_s, wanted, settings, stands, options.mindful)
             stands = now_standing(answered, stands)
             found += answered
+        drawn = source.pictures(found, settings.window_s) if output == "html" else {}
     title = f"right-sizing at {found[0].advice.at_s} s"
-    emit(found, output, fileoutput, title=title, settings=settings)
+    report = Report(found, title, settings, options.prices, drawn)
+    emit(report, output, fileoutput)
 
 
 @click.group()

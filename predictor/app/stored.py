@@ -13,12 +13,22 @@ import pyarrow.compute as pc
 from predictor.adapters.engine import check_engine, fitted
 from predictor.adapters.parquet_store import ParquetStore
 from predictor.app.findings import Filters, judged
+from predictor.core.circumstances import (
+    CIRCUMSTANCES,
+    Circumstances,
+    circumstances_of,
+    merged,
+)
 from predictor.core.fit import Fitted, Question
 from predictor.core.forecast import DAY_S, ForecastSettings
-from predictor.core.ranking import Finding, Key, bytes_per_core
+from predictor.core.mindful import MindfulSettings
+from predictor.core.plot import Bars
+from predictor.core.ranking import Finding, bytes_per_core
 from predictor.core.recommend import SizingSettings, recommended
 from predictor.core.steady import Standing
 from predictor.core.stored_declared import stored_declared
+from predictor.core.tables import SAMPLES
+from predictor.core.use import Key
 from slacktide.errors import BadInput
 from slacktide.progress import progress_over
 
@@ -38,6 +48,7 @@ class Stored:
         wanted: Filters,
         settings: SizingSettings,
         before: Mapping[Key, Standing],
+        how: MindfulSettings,
     ) -> tuple[Finding, ...]:
         """Ranked findings of one time. Raises `BadInput` where nothing that runs then is wanted."""
         use = self._fitted(now_s, sizing=settings).use
@@ -50,7 +61,31 @@ class Stored:
             now_s=now_s,
             wanted=wanted,
             before=before,
+            known=self._circumstances(now_s, settings.window_s, about.containers(), nodes),
+            how=how,
+            sizing=settings,
         )
+
+    def pictures(
+        self, findings: Sequence[Finding], window_s: int
+    ) -> Mapping[Key, tuple[Bars, Bars | None]]:
+        """None yet: a store is read by shards, not by workloads."""
+        del findings, window_s
+        return {}
+
+    def _circumstances(
+        self, now_s: int, window_s: int, containers: pa.Table, nodes: pa.Table
+    ) -> Mapping[Key, Circumstances]:
+        """What is known beyond use, a shard at a time."""
+        store, parts = ParquetStore(self.root), [CIRCUMSTANCES.empty_table()]
+        for shard in range(store.shards()):
+            samples = store.read_shard(
+                self.cluster, shard, now_s - window_s, now_s + 1, SAMPLES.names
+            )
+            pods = pc.unique(samples["pod"]).cast(pa.string())
+            here = containers.filter(pc.is_in(containers["pod"], pods))
+            parts.append(circumstances_of(here, samples, nodes, cluster=self.cluster, now_s=now_s))
+        return merged(pa.concat_tables(parts))
 
     def forecasts(self, settings: ForecastSettings, state: Path | None) -> pa.Table:
         """The predictions file's rows at the newest time that is asked about."""

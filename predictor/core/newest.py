@@ -71,9 +71,7 @@ def one_dictionary(table: pa.Table) -> pa.Table:
     return table.unify_dictionaries()
 
 
-def shards_of(
-    names: Iterable[str], node_of: Mapping[str, str], shards: int
-) -> NDArray[np.int64]:
+def shards_of(names: Iterable[str], node_of: Mapping[str, str], shards: int) -> NDArray[np.int64]:
     """The shard of each pod; nodes are asked for with an empty `node_of`."""
     homes = Homes(node_of, shards)
     return np.fromiter((homes[name] for name in names), np.int64)

@@ -145,6 +145,7 @@ def _recommend(
         memory_upper_bytes=int(sizes[2]) if sizes else None,
         confidence=min(1.0, hours * HOUR_S / settings.window_s),
         reason=_reason(row, cores, sizes, step_bytes=step_bytes, settings=settings),
+        cluster=row["cluster"],
     )
 
 

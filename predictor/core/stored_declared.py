@@ -8,8 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from predictor.core.ranking import Declared, Key
+from predictor.core.ranking import Declared
 from predictor.core.stored_trace import LONE_KIND, QUIET_S
+from predictor.core.use import Key
 
 
 def stored_declared(containers: pa.Table, *, cluster: str, now_s: int) -> Mapping[Key, Declared]:
@@ -39,7 +40,7 @@ def stored_declared(containers: pa.Table, *, cluster: str, now_s: int) -> Mappin
     )
     columns = [grouped[name].to_pylist() for name in (*keys, "pod_list", "cpu_max", "memory_max")]
     return {
-        (namespace, workload, kind, container): Declared(
+        (namespace, workload, kind, container, cluster): Declared(
             pods=tuple(pods),
             clusters=(cluster,),
             cpu_limit_cores=None if np.isinf(cpu) else cpu,

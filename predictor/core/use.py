@@ -20,7 +20,8 @@ from slacktide.trace import Trace
 
 DAY_HOURS = 24
 ROWS_AT_ONCE = 256  # series whose samples fit a core's cache
-NAMES: Final = ("namespace", "workload", "kind", "container")
+NAMES: Final = ("namespace", "workload", "kind", "container", "cluster")
+Key = tuple[str, str, str, str, str]  # the values of NAMES
 WEEK_AND_A_DAY = 8  # days known, before a weekly peak can have been seen twice
 DECLARED: Final = ("cpu_request_cores", "memory_request_bytes")
 STATISTICS: Final = (
@@ -53,16 +54,21 @@ class Containers:
     namespace: tuple[str, ...]
     kind: tuple[str, ...]
     container: tuple[str, ...]
+    cluster: tuple[str, ...]
 
 
 def containers_of(trace: Trace) -> Containers:
     """Names of a trace's series, in the order of `history_of(trace)`."""
     pods, rows = trace.pods, trace.usage.pod.tolist()
+    clusters = trace.nodes.cluster
+    nowhere = clusters[0] if len(set(clusters)) == 1 else ""  # of a pod without a known node
+    node = pods.node.tolist()
     return Containers(
         workload=tuple(pods.workload[row] for row in rows),
         namespace=tuple(pods.namespace[row] for row in rows),
         kind=tuple(pods.kind[row] for row in rows),
         container=trace.usage.container,
+        cluster=tuple(clusters[node[row]] if node[row] >= 0 else nowhere for row in rows),
     )
 
 
