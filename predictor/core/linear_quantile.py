@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-from scipy.optimize import minimize
 
 from predictor.core.history import HOUR_S
 from predictor.core.outlook import DAY_HOURS, FEATURES, FeatureTable
@@ -52,6 +51,8 @@ def fit_shares(
 
     Sources: Koenker & Bassett 1978 (the loss); Zheng 2011 (rounded off); L-BFGS-B of SciPy.
     """
+    from scipy.optimize import minimize  # noqa: PLC0415  slow to load for who never fits
+
     free = allowed(horizon_s)
     seen, rows = summed[:, free], len(peak)
 

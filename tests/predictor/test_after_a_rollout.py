@@ -35,7 +35,7 @@ def rolled_out() -> tuple[History, Containers]:
         cpu_request_cores=np.where(new, 3.0, 2.0),
     )
     one = ("web",) * 8
-    return past, Containers(workload=one, namespace=one, kind=one, container=one)
+    return past, Containers(workload=one, namespace=one, kind=one, container=one, cluster=one)
 
 
 def test_new_replicas_are_sized_from_the_old_ones() -> None:
@@ -77,7 +77,7 @@ def test_a_young_workload_is_told_what_its_namespace_would_suggest(sized: int) -
     )
     names = tuple(f"w{row:02d}" for row in range(sized + 1))
     one = ("web",) * (sized + 1)
-    found = recommendations(past, Containers(names, one, one, one), NOW_S)[-1]
+    found = recommendations(past, Containers(names, one, one, one, one), NOW_S)[-1]
     assert found.recommended_cpu_request_cores is None, "hearsay is no recommendation"
     hint = "until then 0." in found.reason and f"as {sized} in its namespace" in found.reason
     assert hint == (sized == NAMESPACE_SERIES)
