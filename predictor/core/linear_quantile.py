@@ -13,7 +13,7 @@ import numpy as np
 from scipy.optimize import minimize
 
 from predictor.core.history import HOUR_S
-from predictor.core.outlook import DAY_HOURS, FEATURES, FeatureTable
+from predictor.core.outlook import FEATURES, FeatureTable
 from slacktide.messages import FloatArray, IntArray
 
 # What a forecast is a sum of: these features, then the reference, then the capacity.
@@ -38,11 +38,13 @@ def parts(features: FeatureTable, reference: FloatArray, scale: FloatArray) -> F
 
 def allowed(horizon_s: int) -> IntArray:
     """Indices of the parts that may have a share at a horizon."""
-    too_short = [_SHORT_HOURS.get(name, DAY_HOURS) < horizon_s / HOUR_S for name in PARTS]
+    too_short = [_SHORT_HOURS.get(name, np.inf) < horizon_s / HOUR_S for name in PARTS]
     return np.flatnonzero(~np.array([*too_short, False, False]))
 
 
-def fit_shares(summed: FloatArray, peak: FloatArray, *, quantile: float, horizon_s: int) -> FloatArray:
+def fit_shares(
+    summed: FloatArray, peak: FloatArray, *, quantile: float, horizon_s: int
+) -> FloatArray:
     """[P] the shares, >= 0, whose sum a share `quantile` of the peaks stays below.
 
     `summed` [R, P] of `parts`, `peak` [R] as shares of capacity. Minimises the pinball loss with a
