@@ -31,6 +31,7 @@ from predictor.core.forecast import (
 from predictor.core.history import History, history_of, node_sums
 from predictor.core.hours import KEPT_HOURS
 from predictor.core.learning import Kept, Learned, Resource, step
+from predictor.core.linear_quantile import PARTS, parts
 from predictor.core.recommend import MIB, SizingSettings, recommendations
 from predictor.core.supply import SupplySettings, offered
 from predictor.core.trees import predict_trees
@@ -195,17 +196,43 @@ def reference_block(of: Example) -> str:
     return line("reference", f"sqrt({week:.4f} * {together:.4f})", reference, unit="cores")
 
 
+LEAST_SHARE = 1e-6  # a smaller one changes no printed digit
+
+
 def learned_block(of: Example) -> str:
-    """What the trees say of the reference, by the weight they have earned."""
+    """What the sum and the trees say, and what they count for beside the reference."""
     view, node, model = of.kept.outlook, of.node, there(of.learned.models[0])
-    log_ratio = float(predict_trees(model.trees, view.features[[node], 0])[0])
+    features, reference, scale = view.features[[node], 0], view.reference[node], view.scale[node]
+    seen = parts(features, view.reference[[node]], view.scale[[node]])[0] * scale
+    named = (*PARTS, "reference", "capacity")
+    largest = [at for at in np.argsort(-seen * model.shares) if model.shares[at] > LEAST_SHARE]
+    terms = [f"{model.shares[at]:.4f} * {seen[at]:.4f}" for at in largest]
+    summed = float(seen @ model.shares)
+    log_ratio = float(predict_trees(model.trees, features)[0])
     windows = 100.0 * model.weight / (1 - model.weight)
-    reference, base = view.reference[node], of.kept.base[node, 0]
+    of_sum = model.weight * summed + (1 - model.weight) * reference
+    of_trees = reference * np.exp(model.weight * log_ratio)
+    weight, trees = model.weight, model.tree_weight
     return "\n".join(
         [
-            line("weight", f"{windows:.1f} / ({windows:.1f} + 100)", model.weight),
-            line("ratio", f"exp({model.weight:.4f} * {log_ratio:.4f})", base / reference),
-            line("base", f"{reference:.4f} * {base / reference:.4f}", base, unit="cores"),
+            "the sum of " + ", ".join(named[at] for at in largest),
+            line("sum", " + ".join(terms), summed, unit="cores"),
+            line("weight", f"{windows:.1f} / ({windows:.1f} + 100)", weight),
+            line("weight of the trees", f"{windows:.1f} / ({windows:.1f} + 2000)", trees),
+            line(
+                "by the sum",
+                f"{weight:.4f} * {summed:.4f} + (1 - {weight:.4f}) * {reference:.4f}",
+                of_sum,
+            ),
+            line(
+                "by the trees", f"{reference:.4f} * exp({weight:.4f} * {log_ratio:.4f})", of_trees
+            ),
+            line(
+                "base",
+                f"(1 - {trees:.4f}) * {of_sum:.4f} + {trees:.4f} * {of_trees:.4f}",
+                of.kept.base[node, 0],
+                unit="cores",
+            ),
         ]
     )
 
