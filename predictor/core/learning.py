@@ -74,6 +74,7 @@ class Kept:
     kept: FloatArray  # [N, H] <= capacity; NaN where the capacity is unknown
     base: FloatArray  # [N, H]
     margin: FloatArray  # [N, H] in cores or bytes
+    by_horizon: IntArray  # [N, H] whose base and margin are kept: its own, or one that needs more
     gap_factor: FloatArray  # [N]
     cold_request: FloatArray  # [N] what cold pods count for
     cold: ColdPods
@@ -258,12 +259,14 @@ def _keep(
     assert learned.series is not None  # noqa: S101  _look made it
     pods, nodes = cold_pods(learned.series, cold, resource.request, history), len(view.reference)
     cold_request = np.bincount(pods.node, pods.count, minlength=nodes).astype(np.float64)
-    warm = _reaching_further(base + added, view.silent_hours, pace.horizons_s)
+    by = reaching_further(base + added, view.silent_hours, pace.horizons_s)
+    warm = np.take_along_axis(base + added, by, axis=1)
     total = warm * factor[:, None] + cold_request[:, None]
     return Kept(
         kept=np.minimum(total, resource.capacity[:, None]),
         base=base,
         margin=added,
+        by_horizon=by,
         gap_factor=factor,
         cold_request=cold_request,
         cold=pods,
@@ -285,16 +288,19 @@ def _added(
     return np.maximum(added, -LEAST_SHARE_OF_BASE * base)
 
 
-def _reaching_further(
+def reaching_further(
     kept: FloatArray, silent_hours: IntArray, horizons_s: tuple[int, ...]
-) -> FloatArray:
-    """[N, H] never less than for a shorter horizon, and in a gap what its whole length needs.
+) -> IntArray:
+    """[N, H] the horizon that each one takes its forecast from.
 
-    A node silent for s hours is forecast h + s hours ahead of what is known of it.
+    Never less is kept than for a shorter horizon. A node silent for s hours is forecast h + s hours
+    ahead of what is known of it, so the horizon that covers this speaks.
     """
     reach_s = np.asarray(horizons_s) + HOUR_S * silent_hours[:, None]
     covering = np.minimum(np.searchsorted(horizons_s, reach_s), len(horizons_s) - 1)
-    return np.take_along_axis(np.maximum.accumulate(kept, axis=1), covering, axis=1)
+    most = np.maximum.accumulate(kept, axis=1)
+    largest = np.maximum.accumulate(np.where(kept >= most, np.arange(kept.shape[1]), 0), axis=1)
+    return np.take_along_axis(largest, covering, axis=1)
 
 
 def gap_factor(silent_hours: IntArray) -> FloatArray:

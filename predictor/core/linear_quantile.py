@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from predictor.core.history import HOUR_S
-from predictor.core.outlook import DAY_HOURS, FEATURES, FeatureTable
+from predictor.core.outlook import FEATURES, FeatureTable
 from slacktide.messages import FloatArray, IntArray
 
 # What a forecast is a sum of: these features, then the reference, then the capacity.
@@ -37,7 +37,7 @@ def parts(features: FeatureTable, reference: FloatArray, scale: FloatArray) -> F
 
 def allowed(horizon_s: int) -> IntArray:
     """Indices of the parts that may have a share at a horizon."""
-    too_short = [_SHORT_HOURS.get(name, DAY_HOURS) < horizon_s / HOUR_S for name in PARTS]
+    too_short = [_SHORT_HOURS.get(name, np.inf) < horizon_s / HOUR_S for name in PARTS]
     return np.flatnonzero(~np.array([*too_short, False, False]))
 
 
