@@ -26,7 +26,7 @@ from predictor.core.fit import COLUMNS, Fitted, Question, Shard, answered, fleet
 from predictor.core.forecast import ForecastState
 from slacktide.errors import BadInput
 
-SMALL_BYTES: Final = 8 << 20  # some two million samples
+SMALL_BYTES: Final = 64 << 20  # some four million samples: fitted while two processes start
 Shown = Callable[[Iterable[Fitted]], Iterable[Fitted]]  # passes them on, and shows how far it is
 
 

@@ -21,8 +21,9 @@ import pyarrow.compute as pc
 
 from predictor.adapters.day_files import Torn
 from predictor.adapters.parquet_store import ParquetStore
+from predictor.core.circumstances import CIRCUMSTANCES
 from predictor.core.fit import COLUMNS, Fitted, Question, fit, fleet
-from predictor.core.tables import CONTAINERS, SAMPLES
+from predictor.core.tables import SAMPLES
 from predictor.core.use import LARGEST, NAMES, USE
 from slacktide.errors import BadInput
 from slacktide.predictions import SCHEMA as FORECASTS
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 DAY_S: Final = 86_400
-USED_CONTAINERS: Final = tuple(name for name in CONTAINERS.names if name != "labels")
 CONF: Final[dict[str, bool | float | int | str | None]] = {
     "spark.app.name": "slacktide",
     "spark.ui.enabled": "false",
@@ -63,31 +63,29 @@ def on_spark(root: Path, asked: Question, engine: str) -> Fitted:
         samples = _samples(session, store, asked, files)
         kernel = _kernel(store, asked)
         said = samples.groupBy("shard").applyInArrow(kernel, _ddl(_SAID)).cache()
-        return fleet([Fitted(use=_use(said), forecasts=_forecasts(said))])
+        rest = {name: _rows(said, name) for name in ("circumstances", "forecasts")}
+        return fleet([Fitted(use=_use(said), **rest)])
     finally:
         session.stop()
 
 
-# What one shard says: rows of USE and of FORECASTS in one table, told apart by the first column.
+_TABLES: Final = {"use": USE, "circumstances": CIRCUMSTANCES, "forecasts": FORECASTS}
+
+# What one shard says: rows of all three in one table, told apart by the first column.
 _SAID: Final = pa.schema(
-    [
-        pa.field("of_use", pa.bool_()),
-        *(pa.field(field.name, field.type) for field in (*USE, *FORECASTS)),
-    ]
+    {"table": pa.string()}
+    | {field.name: field.type for schema in _TABLES.values() for field in schema}
 )
 
 
 def _kernel(store: ParquetStore, asked: Question) -> Kernel:
     """The function that workers run; it carries the containers and nodes of the cluster."""
     about = store.inventory(asked.cluster)
-    containers, nodes = (
-        about.containers().select(USED_CONTAINERS),
-        about.nodes(),
-    )
+    containers, nodes = about.containers(), about.nodes()
 
     def run(key: tuple[pa.Scalar, ...], rows: pa.Table) -> pa.Table:
         found = fit(_as_written(rows), containers, nodes, asked, key[0].as_py())
-        parts = (_widened(found.use, of_use=True), _widened(found.forecasts, of_use=False))
+        parts = [_widened(name, getattr(found, name)) for name in _TABLES]
         return pa.concat_tables(parts).combine_chunks()
 
     return run
@@ -100,14 +98,14 @@ def _as_written(rows: pa.Table) -> pa.Table:
     return rows.select(COLUMNS)
 
 
-def _widened(table: pa.Table, *, of_use: bool) -> pa.Table:
+def _widened(name: str, table: pa.Table) -> pa.Table:
     columns = {
         field.name: table[field.name]
         if field.name in table.column_names
         else pa.nulls(len(table), field.type)
         for field in _SAID
     }
-    columns["of_use"] = pa.array([of_use] * len(table), pa.bool_())
+    columns["table"] = pa.array([name] * len(table), pa.string())
     return pa.table(columns, schema=_SAID)
 
 
@@ -116,12 +114,13 @@ def _use(said: DataFrame) -> pa.Table:
     from pyspark.sql import functions as f  # noqa: PLC0415  pyspark is an extra
 
     largest = [f.max(name).alias(name) for name in LARGEST]
-    merged = said.where("of_use").groupBy(*NAMES)
+    merged = said.where("table = 'use'").groupBy(*NAMES)
     return merged.agg(f.sum("replicas").alias("replicas"), *largest).toArrow().cast(USE)
 
 
-def _forecasts(said: DataFrame) -> pa.Table:
-    return said.where("NOT of_use").select(*FORECASTS.names).toArrow().cast(FORECASTS)
+def _rows(said: DataFrame, name: str) -> pa.Table:
+    schema = _TABLES[name]
+    return said.where(f"table = '{name}'").select(*schema.names).toArrow().cast(schema)
 
 
 def _files(store: ParquetStore, asked: Question) -> list[str]:

@@ -10,24 +10,19 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from predictor.adapters.day_files import Torn
 from predictor.adapters.engine import check_engine, fitted
 from predictor.adapters.parquet_store import ParquetStore
 from predictor.app.findings import Filters, judged
-from predictor.core.circumstances import (
-    CIRCUMSTANCES,
-    Circumstances,
-    circumstances_of,
-    merged,
-)
+from predictor.core.circumstances import merged
 from predictor.core.fit import Fitted, Question
-from predictor.core.forecast import DAY_S, ForecastSettings
+from predictor.core.forecast import ForecastSettings
 from predictor.core.mindful import MindfulSettings
 from predictor.core.plot import Bars
 from predictor.core.ranking import Finding, bytes_per_core
 from predictor.core.recommend import SizingSettings, recommended
 from predictor.core.steady import Standing
 from predictor.core.stored_declared import stored_declared
-from predictor.core.tables import SAMPLES
 from predictor.core.use import Key
 from slacktide.errors import BadInput
 from slacktide.progress import progress_over
@@ -51,17 +46,17 @@ class Stored:
         how: MindfulSettings,
     ) -> tuple[Finding, ...]:
         """Ranked findings of one time. Raises `BadInput` where nothing that runs then is wanted."""
-        use = self._fitted(now_s, sizing=settings).use
+        found = self._fitted(now_s, sizing=settings)
         about = ParquetStore(self.root).inventory(self.cluster)
         nodes = about.nodes()
         return judged(
-            recommended(use, now_s, settings),
+            recommended(found.use, now_s, settings),
             stored_declared(about.containers(), cluster=self.cluster, now_s=now_s),
             bytes_per_core(_floats(nodes["cpu_cores"]), _floats(nodes["memory_bytes"])),
             now_s=now_s,
             wanted=wanted,
             before=before,
-            known=self._circumstances(now_s, settings.window_s, about.containers(), nodes),
+            known=merged(found.circumstances),
             how=how,
             sizing=settings,
         )
@@ -72,20 +67,6 @@ class Stored:
         """None yet: a store is read by shards, not by workloads."""
         del findings, window_s
         return {}
-
-    def _circumstances(
-        self, now_s: int, window_s: int, containers: pa.Table, nodes: pa.Table
-    ) -> Mapping[Key, Circumstances]:
-        """What is known beyond use, a shard at a time."""
-        store, parts = ParquetStore(self.root), [CIRCUMSTANCES.empty_table()]
-        for shard in range(store.shards()):
-            samples = store.read_shard(
-                self.cluster, shard, now_s - window_s, now_s + 1, SAMPLES.names
-            )
-            pods = pc.unique(samples["pod"]).cast(pa.string())
-            here = containers.filter(pc.is_in(containers["pod"], pods))
-            parts.append(circumstances_of(here, samples, nodes, cluster=self.cluster, now_s=now_s))
-        return merged(pa.concat_tables(parts))
 
     def forecasts(self, settings: ForecastSettings, state: Path | None) -> pa.Table:
         """The predictions file's rows at the newest time that is asked about."""
@@ -140,14 +121,14 @@ def stored(root: Path, cluster: str | None, engine: str, at_s: Sequence[int]) ->
 
 
 def _newest_s(store: ParquetStore, cluster: str) -> int:
-    """The stamp of the newest sample."""
-    day = store.days(cluster)[-1]
-    stamps = (
-        store.read_shard(cluster, shard, day * DAY_S, (day + 1) * DAY_S, ["ts_s"])["ts_s"]
-        for shard in range(store.shards())
-    )
-    newest: list[int] = [pc.max(column).as_py() for column in stamps if len(column)]
-    return max(newest)
+    """The stamp of the newest sample, as the files' footers say."""
+    for number in reversed(store.days(cluster)):
+        day = store.day(cluster, number)
+        files = [file for shard in day.shards() for file in day.opened(shard)]
+        stamps = [file.newest_s for file in files if not isinstance(file, Torn) and file.rows]
+        if stamps:
+            return max(stamps)
+    raise BadInput(f"{store.root}: nothing of {cluster} can be read; slacktide history compact")
 
 
 def _floats(column: pa.ChunkedArray) -> np.ndarray[tuple[int], np.dtype[np.float64]]:

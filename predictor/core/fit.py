@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from predictor.core.circumstances import CIRCUMSTANCES, circumstances_of
 from predictor.core.forecast import (
     BEGINNING,
     DAY_S,
@@ -35,7 +36,16 @@ from slacktide.messages import FloatArray, NodeForecasts
 from slacktide.predictions import SCHEMA as FORECASTS
 
 # What is read of `SAMPLES`.
-COLUMNS: Final = ("ts_s", "pod", "container", "cpu_cores", "memory_bytes", "oom_kills")
+COLUMNS: Final = (
+    "ts_s",
+    "pod",
+    "container",
+    "cpu_cores",
+    "cpu_throttled_share",
+    "memory_bytes",
+    "oom_kills",
+)
+ROWS_AT_ONCE: Final = 4_000_000  # whose circumstances are read: some 400 MB of columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +74,7 @@ class Fitted:
     """What came of it."""
 
     use: pa.Table  # USE
+    circumstances: pa.Table  # CIRCUMSTANCES, where sizes are asked for
     forecasts: pa.Table  # FORECASTS, one row a node and horizon
 
 
@@ -75,6 +86,7 @@ class Shard:
     stored: StoredTrace
     history: History  # that of `stored`, its series perhaps in the order of a state
     nodes: pa.Table  # those of NODES that are the shard's
+    circumstances: pa.Table  # CIRCUMSTANCES of its pods
 
     def now_s(self, asked: Question) -> int:
         """The time that is asked about, in the history's own seconds."""
@@ -97,6 +109,7 @@ def shard_of(
     Nothing later than `asked.now_s` is in it. A pod that moved here or away has samples in two
     shards; it is a replica in that of its newest node.
     """
+    circumstances = _circumstances(samples, containers, nodes, asked)
     home = shards_of(nodes["node"].to_pylist(), {}, asked.shards)
     nodes = nodes.filter(pa.array(home == number))
     stored = stored_trace(
@@ -108,7 +121,7 @@ def shard_of(
         until_s=asked.now_s,
         interval_s=asked.interval_s,
     )
-    return Shard(number, stored, stored.history, nodes)
+    return Shard(number, stored, stored.history, nodes, circumstances)
 
 
 def answered(
@@ -121,13 +134,17 @@ def answered(
             use = _use(shard, asked, asked.sizing)
         if asked.forecast is not None and shard.history.nodes:
             forecasts, state = _forecasts(shard, asked, asked.forecast, state)
-    return Fitted(use, forecasts), state
+    return Fitted(use, shard.circumstances, forecasts), state
 
 
 def fleet(shards: Sequence[Fitted]) -> Fitted:
-    """The tables of a whole fleet from those of all its shards: by name, by node and horizon."""
+    """The tables of a whole fleet from those of all its shards: by name, by pod, by node and horizon."""
     forecasts = pa.concat_tables([FORECASTS.empty_table(), *(one.forecasts for one in shards)])
+    circumstances = [CIRCUMSTANCES.empty_table(), *(one.circumstances for one in shards)]
     return Fitted(
+        circumstances=pa.concat_tables(circumstances).sort_by(
+            [("pod", "ascending"), ("container", "ascending")]
+        ),
         use=merged([USE.empty_table(), *(one.use for one in shards)]),
         forecasts=forecasts.sort_by([("node", "ascending"), ("horizon_s", "ascending")]),
     )
@@ -150,6 +167,26 @@ def later(state: ForecastState, by_s: int) -> ForecastState:
 
     cpu, memory = moved(state.cpu), moved(state.memory)
     return replace(state, at_s=state.at_s + by_s, cpu=cpu, memory=memory)
+
+
+def _circumstances(
+    samples: pa.Table, containers: pa.Table, nodes: pa.Table, asked: Question
+) -> pa.Table:
+    """Of the pods that have samples here, so many pods at once that memory stays small."""
+    found = [CIRCUMSTANCES.empty_table()]
+    if asked.sizing is not None:
+        since_s = asked.now_s - asked.sizing.window_s
+        recent = samples.filter(pc.greater_equal(samples["ts_s"], since_s))
+        pods = pc.unique(recent["pod"]).cast(pa.string())
+        parts = -(-len(recent) // ROWS_AT_ONCE)
+        for part in range(parts):
+            some = pods[part::parts]
+            theirs = recent if parts == 1 else recent.filter(pc.is_in(recent["pod"], some))
+            here = containers.filter(pc.is_in(containers["pod"], some))
+            found.append(
+                circumstances_of(here, theirs, nodes, cluster=asked.cluster, now_s=asked.now_s)
+            )
+    return pa.concat_tables(found)
 
 
 def _use(shard: Shard, asked: Question, settings: SizingSettings) -> pa.Table:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
 from predictor.adapters.parquet_store import ParquetStore
+from predictor.core.circumstances import merged
 from predictor.core.fit import COLUMNS, Fitted, Question, fit, fleet
 from predictor.core.recommend import SizingSettings, recommended
 from tests.predictor.stored_fleet import CLUSTER, DAY_S, NODES_NAMED, stored_fleet
@@ -112,9 +112,13 @@ def test_a_fleet_without_shards_is_empty_and_sizes_nothing() -> None:
 
 
 def test_shards_come_in_any_order(found: Fitted) -> None:
-    use = found.use
-    parts = [Fitted(use.slice(5), found.forecasts.slice(4)), Fitted(use[:5], found.forecasts[:4])]
+    use, about, forecasts = found.use, found.circumstances, found.forecasts
+    parts = [
+        Fitted(use.slice(5), about.slice(3), forecasts.slice(4)),
+        Fitted(use[:5], about[:3], forecasts[:4]),
+    ]
     again = fleet(parts)
     assert again.use.equals(use)
-    assert again.forecasts.equals(found.forecasts)
-    assert isinstance(again.use, pa.Table)
+    assert again.forecasts.equals(forecasts)
+    assert merged(again.circumstances) == merged(about)
+    assert len(about) > 3
