@@ -7,12 +7,13 @@ there are processes. Whichever shard is done first, the answer is the same.
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from functools import partial
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Final
 
@@ -81,7 +82,17 @@ def _spread(todo: Callable[[int], Fitted], shards: int, workers: int) -> Iterato
 
 
 def _one_core() -> None:
+    """How a process of the pool begins: with one thread, and an end when whoever wants it ends."""
     pa.set_cpu_count(1)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """However the parent ends, nobody is left waiting for work from it."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _shard(root: Path, asked: Question, state: Path | None, number: int) -> Fitted:

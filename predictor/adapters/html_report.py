@@ -13,7 +13,15 @@ from html import escape
 from itertools import groupby
 from typing import Final
 
-from predictor.adapters.cells import NUMBERS, bytes_text, cells, columns_of, cores_text
+from predictor.adapters.cells import (
+    CLUSTER,
+    NAMING,
+    NUMBERS,
+    bytes_text,
+    cells,
+    columns_of,
+    cores_text,
+)
 from predictor.adapters.report_style import SCRIPT, STYLE
 from predictor.adapters.sparkline import sparkline
 from predictor.core.plot import Bars
@@ -59,13 +67,9 @@ def html_report(report: Report) -> str:
 
 
 def _table(side: Side, group: Sequence[Finding], report: Report) -> str:
-    columns = columns_of(report)
-    head = "".join(
-        f'<th scope="col"{_kind(column)}><button type="button">{escape(column)}</button></th>'
-        for column in columns
-    )
     drawn = any(key_of(found.advice) in report.pictures for found in group)
-    head += ('<th scope="col">two weeks</th>' if drawn else "") + '<th scope="col">why</th>'
+    head = _heading("workload") + ('<th scope="col">two weeks</th>' if drawn else "")
+    head += "".join(_heading(column) for column in _shown(report)) + '<th scope="col">why</th>'
     rows = "".join(_row(found, report, drawn=drawn) for found in group)
     return (
         f'<div class="wide"><table><caption>{escape(TITLES[side])} ({len(group)})</caption>\n'
@@ -73,17 +77,36 @@ def _table(side: Side, group: Sequence[Finding], report: Report) -> str:
     )
 
 
+def _shown(report: Report) -> tuple[str, ...]:
+    """The columns beside the name: what would change first, limits last."""
+    rest = [column for column in columns_of(report) if column not in {CLUSTER, *NAMING}]
+    return ("replicas", *sorted(rest, key=lambda column: column.endswith("limit")))
+
+
+def _heading(column: str) -> str:
+    return f'<th scope="col"{_kind(column)}><button type="button">{escape(column)}</button></th>'
+
+
 def _row(found: Finding, report: Report, *, drawn: bool) -> str:
     by_column = dict(zip(columns_of(report), cells(found, report), strict=True))
     shown = "".join(
-        f"<td{_kind(column)}{_order(column, found)}>{escape(text)}</td>"
-        for column, text in by_column.items()
+        f"<td{_kind(column)}{_order(column, found)}>{escape(by_column[column])}</td>"
+        for column in _shown(report)
     )
     pictures = f'<td class="drawn">{_pictures(found, report)}</td>' if drawn else ""
     clauses = "".join(f"<li>{escape(part)}</li>" for part in found.advice.reason.split("; "))
     first = escape(found.advice.reason.split(":")[0])
     why = f'<td class="why"><details><summary>{first}</summary><ul>{clauses}</ul></details></td>'
-    return f'<tr class="{found.severity}">{shown}{pictures}{why}</tr>\n'
+    return f'<tr class="{found.severity}">{_name(found, report)}{pictures}{shown}{why}</tr>\n'
+
+
+def _name(found: Finding, report: Report) -> str:
+    """The workload, and under it where it is and which of its containers."""
+    advice = found.advice
+    where = [advice.namespace, advice.kind, advice.container]
+    where = [advice.cluster, *where] if report.several_clusters else where
+    under = " · ".join(escape(part) for part in where)
+    return f'<td class="name"><b>{escape(advice.workload)}</b><small>{under}</small></td>'
 
 
 def _pictures(found: Finding, report: Report) -> str:
@@ -120,4 +143,5 @@ def _order(column: str, found: Finding) -> str:
 
 
 def _kind(column: str) -> str:
-    return ' class="n"' if column in NUMBERS else ""
+    kinds = dict.fromkeys(NUMBERS, "n") | {"severity": "severity"}
+    return f' class="{kinds[column]}"' if column in kinds else ""

@@ -39,9 +39,9 @@ th[aria-sort=ascending] button::after { content: " \\2191" }
 th[aria-sort=descending] button::after { content: " \\2193" }
 .why { white-space: normal; min-width: 16em; max-width: 44em }
 summary { cursor: pointer; color: var(--dim) } ul { margin: .3em 0; padding-left: 1.2em }
-.CRITICAL td:has(+ .drawn), .CRITICAL td:nth-last-child(2):not(.drawn) { color: var(--bad) }
-.WARNING td:has(+ .drawn), .WARNING td:nth-last-child(2):not(.drawn) { color: var(--warn) }
-.GOOD td:has(+ .drawn), .GOOD td:nth-last-child(2):not(.drawn) { color: var(--good) }
+.CRITICAL .severity { color: var(--bad) } .WARNING .severity { color: var(--warn) }
+.GOOD .severity { color: var(--good) }
+.name small { display: block; color: var(--dim) }
 svg { display: block; margin: 1px 0 } svg .most { fill: var(--most) } svg .usual { fill: var(--usual) }
 svg .now { stroke: var(--dim); stroke-dasharray: 4 3 } svg .then { stroke: var(--then); stroke-width: 1.5 }
 """  # noqa: E501  a style sheet reads better in few lines

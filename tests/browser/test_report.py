@@ -31,7 +31,7 @@ def test_the_page_sorts_and_finds_and_asks_nobody(
     slacktide("recommend", "--trace", trace, *prices, "-o", "html", "--fileoutput", out)
     page.goto(out.as_uri())
     over = page.locator("table", has_text="Hand back")
-    names = over.locator("tbody tr td:nth-child(2)")
+    names = over.locator("tbody tr .name b")
     assert names.all_inner_texts() == ["idle", "cart", "tiny"]
     over.get_by_role("button", name="CPU request").click()
     assert names.all_inner_texts() == ["idle", "cart", "tiny"]
