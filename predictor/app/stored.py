@@ -10,7 +10,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from predictor.adapters.day_files import Torn
 from predictor.adapters.engine import check_engine, fitted
 from predictor.adapters.parquet_store import ParquetStore
 from predictor.app.findings import Filters, judged
@@ -113,22 +112,13 @@ def stored(root: Path, cluster: str | None, engine: str, at_s: Sequence[int]) ->
     if cluster is None and len(there) > 1:
         raise BadInput(f"{root}: several clusters; give --cluster, one of {', '.join(there)}")
     name = cluster or there[0]
-    last_s = _newest_s(store, name)
+    last_s = store.newest_s(name)
+    if last_s is None:
+        raise BadInput(f"{root}: nothing of {name} can be read; see slacktide history compact")
     for now_s in at_s:
         if now_s > last_s:
             raise BadInput(f"--at {now_s}: the history of {name} ends at {last_s}")
     return Stored(root, name, engine, tuple(sorted(set(at_s))) or (last_s,))
-
-
-def _newest_s(store: ParquetStore, cluster: str) -> int:
-    """The stamp of the newest sample, as the files' footers say."""
-    for number in reversed(store.days(cluster)):
-        day = store.day(cluster, number)
-        files = [file for shard in day.shards() for file in day.opened(shard)]
-        stamps = [file.newest_s for file in files if not isinstance(file, Torn) and file.rows]
-        if stamps:
-            return max(stamps)
-    raise BadInput(f"{store.root}: nothing of {cluster} can be read; slacktide history compact")
 
 
 def _floats(column: pa.ChunkedArray) -> np.ndarray[tuple[int], np.dtype[np.float64]]:

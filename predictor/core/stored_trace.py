@@ -90,7 +90,8 @@ def stored_trace(
     if len(ts_s) and (pc.min(ts_s).as_py() < from_s or pc.max(ts_s).as_py() > until_s):
         samples = samples.filter((pc.field("ts_s") >= from_s) & (pc.field("ts_s") <= until_s))
     columns = [name for name in USED if _known(samples, name)]
-    origin_s = origin_of(max(pc.min(samples["ts_s"]).as_py() or from_s, from_s))
+    first_s = pc.min(samples["ts_s"]).as_py()
+    origin_s = origin_of(from_s if first_s is None else max(first_s, from_s))
     found = series_matrix(
         samples,
         columns,
