@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from slacktide.trace import read_trace
-from tests.predictor.sized import Pod, trace_of, write_trace
+from slacktide.trace import read_trace, write_trace
+from tests.predictor.sized import Pod, trace_of
 from tests.simulator.commanding import slacktide
 
 PODS = (Pod("cart", 0.5), Pod("web", 1.25, namespace="front"))
