@@ -67,7 +67,9 @@ def asked(
         namespace=codes[2],
     )
     cold = np.array(seen_hours) < 24
-    return cold_pods(hours_of(level, seen_hours), cold, history.cpu_request_cores, history)
+    return cold_pods(
+        hours_of(level, seen_hours), cold, history.cpu_request_cores, history, history.cpu_cores
+    )
 
 
 MANY = 20
@@ -147,7 +149,7 @@ def test_the_margin_is_the_spread_of_the_siblings_days() -> None:
     days = np.repeat(np.tile([1.0, 3.0], 7), 24)
     history = replace(lonely(), workload=np.zeros(2, dtype=np.int64))
     series = hours_of(np.stack([np.zeros(KEPT_HOURS), days]), [0, KEPT_HOURS])
-    pods = cold_pods(series, np.array([True, False]), np.array([9.0, 9.0]), history)
+    pods = cold_pods(series, np.array([True, False]), np.array([9.0, 9.0]), history, history.cpu_cores)
     assert pods.count == pytest.approx([3.0 + 1.0])
 
 
