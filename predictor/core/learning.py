@@ -24,9 +24,9 @@ from predictor.core.outlook import Outlook, cold_series, outlook
 from predictor.core.quantile_model import QuantileModel, fit, independent_windows, predict
 from slacktide.messages import BoolArray, FloatArray, IntArray
 
-# Silent hours and the factor from then on: by how much what was kept for 24 h, that long ago, had to
-# be larger to be broken as rarely as a fresh one. Medians of eight fleets, rounded up.
-GAP_STEPS: Final = ((1, 1.01), (4, 1.02), (12, 1.04), (24, 1.06), (72, 1.15))
+# Silent hours and the factor from then on: by how much what was kept for 24 h must be larger, where
+# it is that much older, to be broken as rarely as a fresh one. Medians of eight fleets.
+GAP_STEPS: Final = ((1, 1.01), (4, 1.03), (12, 1.05), (24, 1.07), (72, 1.15))
 LEAST_SHARE_OF_BASE = 0.5  # however calm it was, a margin never takes more than half of the base
 
 
@@ -196,8 +196,7 @@ def _calibrate(
         (now_s - rows.at_s).astype(np.float64),
         risk=keeper.risk_in_use,
         half_life_s=pace.half_life_s,
-        unseen_rows=sampled
-        * unseen_rows_of(pace.horizons_s[index], every_s=pace.learn_every_s),
+        unseen_rows=sampled * unseen_rows_of(pace.horizons_s[index], every_s=pace.learn_every_s),
     )
     return replace(learned, margins=_put(learned.margins, index, found))
 
@@ -259,7 +258,7 @@ def _keep(
     factor = gap_factor(view.silent_hours)
     assert learned.series is not None  # noqa: S101  _look made it
     pods = cold_pods(learned.series, cold, resource.request, history, resource.samples)
-    cold_request = np.bincount(pods.node, pods.count, minlength=len(view.reference))
+    cold_request = np.bincount(pods.node, pods.count, len(view.reference)).astype(np.float64)
     by = reaching_further(base + added, view.silent_hours, pace.horizons_s)
     warm = np.take_along_axis(base + added, by, axis=1)
     total = warm * factor[:, None] + cold_request[:, None]
