@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import cache
 from typing import Any, Final
 
@@ -62,9 +62,8 @@ def deleted(given: World) -> World:
     whole, containers = given
     rows = np.flatnonzero(whole.start_s <= NOW_S).tolist()
     past = whole.taken(rows).until(NOW_S)
-    columns = ("workload", "namespace", "kind", "container")
-    names = {c: tuple(getattr(containers, c)[row] for row in rows) for c in columns}
-    return past, Containers(**names)
+    names = [field.name for field in fields(Containers)]
+    return past, Containers(**{c: tuple(getattr(containers, c)[r] for r in rows) for c in names})
 
 
 def other_pods(given: World) -> World:
