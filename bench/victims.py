@@ -125,6 +125,7 @@ def large(nodes: int) -> Need:
             now_s=100_000,
             restart_s=60,
         ),
+        np.zeros(1),
     )
 
 

@@ -105,6 +105,7 @@ def _for_gang(
             tasks=int(columns.min_available[gang]),
             room=Room(after.room.cpu_cores, after.room.memory_bytes, constraints=nodes.constraints),
             stakes=_stakes(after, gangs, running, may_go, settings),
+            owed_cores=np.zeros(len(after.snapshot.queues.names)),
         )
         victims = least_harm(need)
         if victims is None or victims.harm_core_s >= saved_core_s:

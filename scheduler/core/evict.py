@@ -4,7 +4,7 @@ Two claims are heard, of the gang whose turn it is:
 
     guarantee   its queue (or one above) ends within its guarantee with the gang: gangs of others
                 may go, as long as no queue falls below its own guarantee
-    priority    gangs of its own queue that have a lower priority may go
+    priority    gangs of its own queue that have a lower priority may go, for room or for quota
 
 Neither can be turned around: who was evicted for a guarantee belongs to a queue that has at least
 its own, and priorities only rise. With a cool-down on top, nobody is evicted back and forth.
@@ -90,7 +90,7 @@ def _for_gang(
 ) -> Eviction | None:
     columns, tree = after.snapshot.gangs, after.snapshot.queues
     queue, cores = int(columns.queue[gang]), float(least_cores(columns)[gang])
-    if cores > after.shares.room_cpu_cores(queue) or _binds_itself(after, gang):
+    if cores > after.shares.most_cpu_cores()[queue] + CORES_TOLERANCE or _binds_itself(after, gang):
         return None
     cooled = after.now_s - gangs.evicted_s >= settings.cool_down_s
     lower = (gangs.queue == queue) & (gangs.priority < int(columns.priority[gang]))
@@ -112,6 +112,7 @@ def _for_gang(
             now_s=after.now_s,
             restart_s=settings.restart_s,
         ),
+        owed_cores=_owed(after, queue, cores),
     )
     victims = least_harm(need)
     if victims is None or not victims.evicted.any():
@@ -145,6 +146,15 @@ def _spare(after: Aftermath, queue: int) -> FloatArray:
     spare = np.maximum(np.array(after.shares.used_cpu_cores) - tree.guaranteed_cpu_cores, 0.0)
     spare[list(tree.paths[queue])] = np.inf
     return spare
+
+
+def _owed(after: Aftermath, queue: int, cores: float) -> FloatArray:
+    """[Q] cores by which the gang would take each queue on its path beyond its maximum."""
+    tree, path = after.snapshot.queues, list(after.snapshot.queues.paths[queue])
+    owed = np.zeros(len(tree.names))
+    used = np.array(after.shares.used_cpu_cores)
+    owed[path] = np.maximum(used[path] + cores - tree.max_cpu_cores[path], 0.0)
+    return owed
 
 
 def _kept(after: Aftermath, gang: int, need: Need, victims: Victims) -> Reservation:

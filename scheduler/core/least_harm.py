@@ -20,6 +20,7 @@ from ortools.sat.python import cp_model
 
 from scheduler.core.fit import LEAST_BYTES, LEAST_CORES, Room, Task, TaskClasses
 from scheduler.core.harm import Stakes
+from scheduler.core.queues import CORES_TOLERANCE
 from slacktide.messages import BoolArray, FloatArray, IntArray
 
 MOST_BUNDLES: Final = 300  # asked of CP-SAT
@@ -40,12 +41,13 @@ class Victims:
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """So many tasks of one kind need room that N nodes have not."""
+    """Tasks of one kind that lack room on N nodes, or quota in Q queues."""
 
     task: Task
     tasks: int
     room: Room  # what is left when everybody else has been placed
     stakes: Stakes
+    owed_cores: FloatArray  # [Q] that a queue and those below it must give up at least
 
     def room_after(self, evicted: IntArray) -> Room:
         """The room once so many tasks of each bundle [B] have gone."""
@@ -65,8 +67,14 @@ class Need:
         return fitting
 
     def is_met(self, evicted: IntArray) -> bool:
-        """Whether the tasks fit then."""
-        return int(self.fits(evicted).sum()) >= self.tasks
+        """Whether the tasks fit then, nodes and queues."""
+        fits = int(self.fits(evicted).sum()) >= self.tasks
+        return fits and not self.still_owed(evicted).any()
+
+    def still_owed(self, evicted: IntArray) -> FloatArray:
+        """[Q] cores that queues must give up beyond what they have."""
+        left = self.owed_cores - self.stakes.cores(evicted)
+        return np.where(left > CORES_TOLERANCE, left, 0.0)
 
     def _freed(self, amount: FloatArray) -> FloatArray:
         """[H, N] freed through each horizon that the evicted tasks would have held."""
@@ -115,7 +123,9 @@ def _best_package(need: Need, evicted: IntArray) -> IntArray | None:
         np.bincount(running.gang, weights=each * left, minlength=len(stakes.size)).astype(float)
         for each in (gain, stakes.harm_core_s)
     )
-    missing = need.tasks - int(need.fits(evicted).sum())
+    in_room = float(need.tasks - int(need.fits(evicted).sum()))
+    in_quota = need.still_owed(evicted).max(initial=0.0) / max(need.task.cpu_cores, LEAST_CORES)
+    missing = max(in_room, float(in_quota), TRACE)
     offers = [
         *_offers(stakes.harm_core_s, gain, one, missing, whole=False),
         *_offers(whole_harm, whole_gain, stakes.whole & alive, missing, whole=True),
@@ -132,7 +142,7 @@ def _best_package(need: Need, evicted: IntArray) -> IntArray | None:
 
 
 def _offers(
-    harm: FloatArray, gain: FloatArray, able: BoolArray, missing: int, *, whole: bool
+    harm: FloatArray, gain: FloatArray, able: BoolArray, missing: float, *, whole: bool
 ) -> list[tuple[float, int, bool]]:
     """(harm for a task's worth of room, index, whether a gang), for those that make any room."""
     found = np.flatnonzero(able & (gain > 0))
@@ -170,7 +180,21 @@ def _gain(need: Need, evicted: IntArray) -> FloatArray:
     )
     now = np.where(np.isfinite(now), now, 0.0)
     made = (now + share).min(axis=0) - now.min(axis=0)
-    gain: FloatArray = made + TRACE * share.max(axis=0)
+    if int(need.fits(evicted).sum()) >= need.tasks:
+        made = np.zeros_like(made)  # it is quota alone that lacks
+    gain: FloatArray = np.maximum(made, _quota_gain(need, evicted)) + TRACE * share.max(axis=0)
+    return gain
+
+
+def _quota_gain(need: Need, evicted: IntArray) -> FloatArray:
+    """[B] quota for claiming tasks that the end of one task of a bundle gives up."""
+    stakes, owed = need.stakes, need.still_owed(evicted) > 0
+    owing = np.asarray(stakes.below[owed].any(axis=0), np.bool_)[stakes.running.gang]
+    gain: FloatArray = (
+        (owing & stakes.candidate)
+        * stakes.running.cpu_cores
+        / max(need.task.cpu_cores, LEAST_CORES)
+    )
     return gain
 
 
@@ -195,17 +219,24 @@ def _exact(need: Need, *, hint: Victims | None) -> Victims | None:
         evicted[bundle] = solver.value(variable)
     if not (need.is_met(evicted) and need.stakes.allows(evicted)):
         return None  # rounded amounts promised what real ones do not hold
-    all_asked = len(chosen) == int(_share(need).any(axis=0).sum())
+    all_asked = len(chosen) == int(_useful(need).sum())
     proven = status == cp_model.OPTIMAL and all_asked
     return Victims(evicted, need.stakes.harm(evicted), proven=proven)
+
+
+def _useful(need: Need) -> BoolArray:
+    """[B] bundles whose end makes any room or quota."""
+    nobody = np.zeros(len(need.stakes.level), np.int64)
+    useful: BoolArray = _share(need).any(axis=0) | (_quota_gain(need, nobody) > 0)
+    return useful
 
 
 def _asked(need: Need, hint: Victims | None) -> IntArray:
     """Bundles to ask about: the hint's, then those of least harm for the room they make."""
     nobody = np.zeros(len(need.stakes.level), np.int64)
     gain = _gain(need, nobody)
-    useful = np.flatnonzero(gain > 0)
-    worth = need.stakes.harm_core_s[useful] / gain[useful]
+    useful = np.flatnonzero(_useful(need))
+    worth = need.stakes.harm_core_s[useful] / np.maximum(gain[useful], TRACE)
     first = nobody if hint is None else (hint.evicted > 0).astype(np.int64)
     order = np.lexsort((useful, worth, -first[useful]))
     return useful[order][:MOST_BUNDLES]
@@ -254,6 +285,16 @@ class _Model:
                 spare = max(0, int(stakes.spare_cores[queue] * MILLI + 0.5))
                 cores = stakes.running.cpu_cores
                 self.cp.add(sum(round(float(cores[b]) * MILLI) * v for b, v in mine) <= spare)
+        for queue in np.flatnonzero(self.need.owed_cores > CORES_TOLERANCE).tolist():
+            owed = -_down(-float(self.need.owed_cores[queue]), 1 / MILLI)
+            self.cp.add(
+                sum(
+                    _down(float(stakes.running.cpu_cores[bundle]), 1 / MILLI) * variable
+                    for bundle, variable in self.evicted.items()
+                    if stakes.below[queue, stakes.running.gang[bundle]]
+                )
+                >= owed
+            )
 
     def _nodes(self) -> None:
         """Each node takes what fits it at every horizon up to the claim's."""

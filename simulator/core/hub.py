@@ -112,7 +112,7 @@ class Hub:
         columns = replace(self.gangs, duration_s=predicted_s)
         held = self.held(fleet)
         clusters = [
-            _cluster_nodes(forecasts, member.nodes, fleet, predicted_s, self.leaf, now_s=now_s)
+            _cluster_nodes(forecasts, member.nodes, fleet, predicted_s, now_s=now_s)
             for member in self.members
         ]
         fits = self._placeable(clusters, columns, waiting)
@@ -317,7 +317,6 @@ def _cluster_nodes(
     mine: IntArray,
     fleet: Fleet,
     predicted_s: IntArray,
-    leaf: IntArray,
     *,
     now_s: int,
 ) -> tuple[NodeColumns, RunningColumns]:
@@ -331,7 +330,6 @@ def _cluster_nodes(
         cpu_cores=fleet.jobs.cpu_cores[gang] * count,
         memory_bytes=fleet.jobs.memory_bytes[gang] * count,
         end_s=(fleet.started_s[gang]).astype(np.int64) + predicted_s[gang],
-        queue=leaf[gang],
     )
     memory = forecasts.reclaimable_memory_bytes[mine]
     part = replace(

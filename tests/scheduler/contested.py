@@ -120,7 +120,7 @@ class Contest:
 
 
 def contests(seed: int) -> Contest:
-    """Random queues with guarantees, and gangs that arrive in a random order; two thirds run."""
+    """Random queues with guarantees, some with maxima, and gangs; two thirds were there first."""
     random = np.random.default_rng(seed)
     nodes = [Node(f"n{n}", (float(random.integers(4, 17)),)) for n in range(random.integers(1, 5))]
     cores = sum(node.cores[0] for node in nodes)
@@ -128,7 +128,12 @@ def contests(seed: int) -> Contest:
     shares = random.dirichlet(np.ones(leaves)) * cores * random.uniform(0.5, 1.0)
     queues = [Queue("top", guaranteed=float(shares[:2].sum()))]
     queues += [
-        Queue(f"q{q}", guaranteed=float(share), parent="top" if q < 2 else "")
+        Queue(
+            f"q{q}",
+            guaranteed=float(share),
+            maximum=float(share) * 1.5 + 4 if random.random() < 0.3 else np.inf,
+            parent="top" if q < 2 else "",
+        )
         for q, share in enumerate(shares)
     ]
     gangs = [

@@ -57,9 +57,9 @@ def stakes_of(
     )
 
 
-def needing(tasks: int, cores: int, free: list[int], stake: Stakes) -> Need:
+def needing(tasks: int, cores: int, free: list[int], stake: Stakes, *, owed: float = 0.0) -> Need:
     room = Room(np.array([[c + 1e-6 for c in free]]), np.array([[c * GIB + 1.0 for c in free]]))
-    return Need(Task(float(cores), cores * GIB, 0), tasks, room, stake)
+    return Need(Task(float(cores), cores * GIB, 0), tasks, room, stake, real([0.0, owed]))
 
 
 bundles_ = st.lists(
@@ -78,18 +78,22 @@ bundles_ = st.lists(
     st.lists(st.integers(1, 4), min_size=3, max_size=3),
     st.lists(st.integers(0, 6), min_size=3, max_size=3),
     st.lists(st.integers(0, 2), min_size=3, max_size=3),
-    st.tuples(st.tuples(st.integers(1, 3), st.integers(1, 4)), st.sampled_from([3.0, 6.0, np.inf])),
+    st.tuples(
+        st.tuples(st.integers(1, 3), st.integers(1, 4)),
+        st.sampled_from([3.0, 6.0, np.inf]),
+        st.sampled_from([0.0, 0.0, 2.0, 5.0]),
+    ),
 )
 def test_no_less_harmful_set_of_the_same_candidates_would_do(
     bundles: list[tuple[int, int, int, int, int]],
     least: list[int],
     may_lose: list[int],
     free: list[int],
-    asked: tuple[tuple[int, int], float],
+    asked: tuple[tuple[int, int], float, float],
 ) -> None:
-    claim, spare = asked
+    claim, spare, owed = asked
     stake = stakes_of(bundles, least=least, may_lose=may_lose, spare=spare)
-    need = needing(claim[0], claim[1], free, stake)
+    need = needing(claim[0], claim[1], free, stake, owed=owed)
     every = itertools.product(*[range(tasks + 1) for _, _, tasks, _, _ in bundles])
     able = [e for e in map(np.array, every) if stake.allows(e) and need.is_met(e)]
     found = least_harm(need)
@@ -183,6 +187,18 @@ def test_a_higher_priority_evicts_a_lower_one_of_its_own_queue() -> None:
     found = eviction(held_by(cluster, gangs, running).dry_run(), gangs, running)
     assert found is not None
     assert found.victims.evicted.tolist() == [1, 0, 0]
+
+
+def test_a_higher_priority_gets_quota_where_its_queue_is_at_its_maximum() -> None:
+    """Nodes are free; what lacks is 2 of the queue's 8 cores, and `middle` has them."""
+    cluster, gangs, running = world()
+    cluster.nodes = [Node("a", (30.0,))]
+    cluster.queues = [Queue("q"), Queue("other", maximum=8)]
+    running = replace(running, saved_s=whole([0, 500, 900]))
+    cluster.pending = [Gang("urgent", "other", cores=2, priority=1)]
+    found = eviction(held_by(cluster, gangs, running).dry_run(), gangs, running)
+    assert found is not None
+    assert found.victims.evicted.tolist() == [0, 0, 1]
 
 
 def test_evictions_come_to_an_end_even_without_a_cool_down() -> None:

@@ -198,7 +198,7 @@ rules_ = st.builds(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=150, deadline=None)
 @given(
     sites_,
     st.lists(st.tuples(st.integers(0, 4), rules_), max_size=3),
@@ -229,7 +229,7 @@ def some_way_exists(
     return False
 
 
-@settings(max_examples=300)
+@settings(max_examples=150, deadline=None)
 @given(
     sites_,
     st.lists(st.tuples(st.integers(0, 4), rules_), max_size=2),

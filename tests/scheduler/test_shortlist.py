@@ -27,7 +27,9 @@ def told(outcome: Plan) -> list[tuple[int, list[int], list[int]]]:
     return [(p.gang, p.nodes.tolist(), p.count.tolist()) for p in outcome.placements]
 
 
-@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(st.integers(0, 10**6))
 def test_the_nodes_found_are_those_that_a_look_at_all_of_them_finds(
     monkeypatch: pytest.MonkeyPatch, seed: int
