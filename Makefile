@@ -46,7 +46,7 @@ bench: venv ## lists the benchmarks
 
 docs: venv ## the generated parts of docs/ (settings, command line, the worked example)
 	$(BIN)/python scripts/build_docs.py
-	$(BIN)/python scripts/build_worked_example.py
+	$(BIN)/python -m scripts.build_worked_example
 
 lock: venv ## requirements/*.txt anew, hash-pinned, without download addresses
 	$(BIN)/pip install --quiet --upgrade uv

@@ -5,7 +5,8 @@ python -m bench.predictor_scale [--workloads N] [--folder DIR] [--quick]
 A history of 14 days x 5 min is generated first (its time is told apart). Memory is the sum over
 all processes, sampled five times a second. The machine may be busy: CPU seconds stand beside the
 wall seconds. The day's increment is the append of its 24 hours, its compaction, and everything
-said anew. --quick is 2,000 workloads and prints their own numbers, extrapolating nothing.
+said anew, forecasts going on from what was kept. --quick is 2,000 workloads and prints their own
+numbers, extrapolating nothing.
 """
 
 from __future__ import annotations
@@ -25,8 +26,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bench.figures import say
-from bench.generated_store import (
+from bench._generated_store import (
     CLUSTER,
     DAY_S,
     FIRST_DAY,
@@ -35,6 +35,7 @@ from bench.generated_store import (
     day_of_shard,
     write_store,
 )
+from bench.figures import say
 from predictor.adapters.embedded_runner import embedded
 from predictor.adapters.parquet_store import ParquetStore
 from predictor.adapters.repair import Repair
@@ -116,7 +117,7 @@ def everything(root: Path, shape: Shape, *, days: int) -> int:
     def shown(shards: Iterable[Fitted]) -> Iterable[Fitted]:
         return progress_over(shards, total=shape.shards, what="shards")
 
-    found = embedded(root, asked, shown=shown)
+    found = embedded(root, asked, shown=shown, state=root.with_name("state"))
     sized = recommended(found.use, asked.now_s)
     spare = pc.count(found.forecasts["reclaimable_cpu_cores"]).as_py()
     if len(sized) != shape.workloads or spare != 4 * shape.nodes:

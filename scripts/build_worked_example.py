@@ -19,6 +19,7 @@ from typing import TypeVar
 import numpy as np
 
 from predictor.core.cold import Rung
+from predictor.core.conformal import DEBT_WEIGHT
 from predictor.core.forecast import (
     DAY_S,
     Coverage,
@@ -31,18 +32,23 @@ from predictor.core.forecast import (
 from predictor.core.history import History, history_of, node_sums
 from predictor.core.hours import KEPT_HOURS
 from predictor.core.learning import Kept, Learned, Resource, step
+from predictor.core.linear_quantile import PARTS, parts
+from predictor.core.quantile_model import EVEN_WINDOWS, QUANTILE, TREE_WINDOWS
+from predictor.core.recommend import MIB, SizingSettings, recommendations
 from predictor.core.supply import SupplySettings, offered
 from predictor.core.trees import predict_trees
+from predictor.core.use import containers_of
+from scripts.node_chart import chart
+from scripts.page_blocks import Blocks, says, with_blocks
 from simulator.core.generate import builtin_sample
-from slacktide.messages import FloatArray, NodeForecasts
+from slacktide.messages import FloatArray, NodeForecasts, Recommendation
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 PAGE = DOCS / "how-a-number-is-made.md"
 NOW_S = 19 * DAY_S
 GIB = float(1 << 30)
-NEAR = 0.02  # by which a number may differ on another machine
 SETTINGS = ForecastSettings(horizons_s=(DAY_S,))
-Blocks = dict[str, str]
+LEAST_SHOWN = 1e-4  # a share below it changes no digit
 Known = TypeVar("Known")
 
 
@@ -51,37 +57,14 @@ def main() -> int:
     example = worked_example()
     made = {PAGE: with_blocks(PAGE.read_text(encoding="utf-8"), blocks(example))}
     made |= {DOCS / "images" / name: text for name, text in figures(example).items()}
-    stale = [path for path, text in made.items() if not says(path, text)]
     if "--check" in sys.argv[1:]:
+        stale = ", ".join(path.name for path, text in made.items() if not says(path, text))
         if stale:
-            names = ", ".join(path.name for path in stale)
-            print(f"not what the code says: {names}; run `make docs`", file=sys.stderr)
+            print(f"not what the code says: {stale}; run `make docs`", file=sys.stderr)
         return 1 if stale else 0
-    for path in stale:
-        path.write_text(made[path], encoding="utf-8")
-        print(f"written: docs/{path.relative_to(DOCS)}", file=sys.stderr)
+    for path, text in made.items():
+        path.write_text(text, encoding="utf-8")
     return 0
-
-
-def says(path: Path, text: str) -> bool:
-    """Whether a file holds the text, its numbers nearly."""
-    if not path.is_file():
-        return False
-    number = re.compile(r"-?\d+(?:\.\d+)?")
-    old = path.read_text(encoding="utf-8")
-    if number.sub("#", old) != number.sub("#", text):
-        return False
-    both = zip(number.findall(old), number.findall(text), strict=True)
-    return all(math.isclose(float(a), float(b), rel_tol=NEAR, abs_tol=NEAR) for a, b in both)
-
-
-def with_blocks(page: str, made: Blocks) -> str:
-    """The page with each marked block computed anew."""
-
-    def replaced(match: re.Match[str]) -> str:
-        return f"{match[1]}{made[match[2]]}\n```"
-
-    return re.sub(r"(<!-- made: (\w+) -->\n```\w*\n).*?```", replaced, page, flags=re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +81,8 @@ class Example:
     kept_so_far: Coverage
     past: FloatArray  # [K] hourly peaks of the node's warm pods
     came: FloatArray  # [24] hourly peaks of all pods that ran when it was made
+    advice: Recommendation  # the workload of one container and pod that hands back most cores
+    use: int  # its series
 
 
 def there(value: Known | None) -> Known:
@@ -123,6 +108,12 @@ def worked_example() -> Example:
     )
     learned, kept = step(before.cpu, of_cpu, known, now_s=NOW_S, pace=SETTINGS.pace)
     node = int(kept.cold.node[kept.cold.rung == Rung.SIBLINGS][0])
+    containers = containers_of(trace)
+    advice = max(
+        (r for r in recommendations(known, containers, NOW_S) if r.replicas == 1),
+        key=lambda r: (r.cpu_request_cores or 0.0) - (r.recommended_cpu_request_cores or np.inf),
+    )
+    of_it = np.array([name == advice.workload for name in containers.workload])
     return Example(
         history=whole,
         state=state,
@@ -134,6 +125,8 @@ def worked_example() -> Example:
         kept_so_far=coverage(before, SETTINGS),
         past=there(learned.sums).peak[node],
         came=hourly(whole, whole.resident(NOW_S) & (whole.node == node), NOW_S),
+        advice=advice,
+        use=int(np.flatnonzero(known.resident(NOW_S) & of_it)[0]),
     )
 
 
@@ -156,6 +149,9 @@ def blocks(example: Example) -> Blocks:
         "kept": kept_block,
         "supply": supply_block,
         "came": came_block,
+        "advice": advice_block,
+        "cpu": cpu_block,
+        "memory": memory_block,
     }
     return {name: part(example) for name, part in parts.items()}
 
@@ -181,18 +177,48 @@ def reference_block(of: Example) -> str:
 
 
 def learned_block(of: Example) -> str:
-    """What the trees say of the reference, by the weight they have earned."""
+    """What the sum and the trees say, by the weights they have earned."""
     view, node, model = of.kept.outlook, of.node, there(of.learned.models[0])
-    log_ratio = float(predict_trees(model.trees, view.features[[node], 0])[0])
-    windows = 100.0 * model.weight / (1 - model.weight)
-    reference, base = view.reference[node], of.kept.base[node, 0]
+    features, scale = view.features[[node], 0], view.scale[[node]]
+    reference = float(view.reference[node])
+    seen = parts(features, view.reference[[node]], scale)[0] * scale
+    named = zip((*PARTS, "reference", "capacity"), model.shares, seen, strict=True)
+    shared = [(name, share, part) for name, share, part in named if share > LEAST_SHOWN]
+    total, log_ratio = float(model.shares @ seen), float(predict_trees(model.trees, features)[0])
+    windows = EVEN_WINDOWS * model.weight / (1 - model.weight)
+    of_sum = model.weight * total + (1 - model.weight) * reference
+    of_trees = reference * math.exp(model.weight * log_ratio)
     return "\n".join(
         [
-            line("weight", f"{windows:.1f} / ({windows:.1f} + 100)", model.weight),
-            line("ratio", f"exp({model.weight:.4f} * {log_ratio:.4f})", base / reference),
-            line("base", f"{reference:.4f} * {base / reference:.4f}", base, unit="cores"),
+            *(line(f"part of {name}", f"{s:.6f} * {v:.4f}", s * v) for name, s, v in shared),
+            line("sum", " + ".join(f"{s * v:.4f}" for _, s, v in shared), total, unit="cores"),
+            line("weight", f"{windows:.1f} / ({windows:.1f} + {EVEN_WINDOWS:g})", model.weight),
+            line("of the sum", blend(model.weight, total, reference), of_sum, unit="cores"),
+            f"trees: the {QUANTILE:g} quantile of log(peak / reference) is {log_ratio:.4f}",
+            line(
+                "of the trees",
+                f"{reference:.4f} * exp({model.weight:.4f} * {log_ratio:.4f})",
+                of_trees,
+                unit="cores",
+            ),
+            line(
+                "tree weight",
+                f"{windows:.1f} / ({windows:.1f} + {TREE_WINDOWS:g})",
+                model.tree_weight,
+            ),
+            line(
+                "base",
+                blend(model.tree_weight, of_trees, of_sum),
+                of.kept.base[node, 0],
+                unit="cores",
+            ),
         ]
     )
+
+
+def blend(weight: float, one: float, other: float) -> str:
+    """One number by its weight, and the other by the rest."""
+    return f"{weight:.4f} * {one:.4f} + {1 - weight:.4f} * {other:.4f}"
 
 
 def margin_block(of: Example) -> str:
@@ -200,7 +226,7 @@ def margin_block(of: Example) -> str:
     node, share = of.node, there(of.learned.margins[0])
     scale, margin = of.kept.outlook.scale[node], of.kept.margin[node, 0]
     keeper = of.learned.keepers[0]
-    in_use = f"{keeper.risk:g} * exp(-0.2 * {keeper.debt:.4f})"
+    in_use = f"{keeper.risk:g} * exp(-{DEBT_WEIGHT:g} * {keeper.debt:.4f})"
     return "\n".join(
         [
             line("risk in use", in_use, keeper.risk_in_use, digits=5),
@@ -287,6 +313,65 @@ def came_block(of: Example) -> str:
     )
 
 
+def advice_block(of: Example) -> str:
+    """What the command prints for the workload."""
+    command = f"$ slacktide recommend sample --at {NOW_S} -o json"
+    of_whom = f"{of.advice.namespace}/{of.advice.workload}, container {of.advice.container}"
+    said = textwrap.fill(f"{of_whom}: {of.advice.reason}", 96, break_on_hyphens=False)
+    return f"{command}\n{said}"
+
+
+def window(of: Example, samples: np.ndarray, days: int) -> FloatArray:
+    """[n] the known samples of the workload in the last days, sorted."""
+    last = of.history.column(NOW_S) + 1
+    found = samples[of.use, last - days * DAY_S // of.history.interval_s : last]
+    return np.sort(found[np.isfinite(found)]).astype(np.float64)
+
+
+def cpu_block(of: Example) -> str:
+    """The two percentiles and the larger of them."""
+    sizing, told, reached = SizingSettings(), [], []
+    for share, days in ((sizing.cpu_percentile, 14), (sizing.last_day_percentile, 1)):
+        ranked = window(of, of.history.cpu_cores, days)
+        rank = math.ceil(share * len(ranked))
+        reached.append(f"{ranked[rank - 1]:.5f}")
+        told += [
+            line(f"rank within {days} d", f"ceil({share:g} * {len(ranked)})", rank, digits=0),
+            f"sample number {rank} of the {len(ranked)} sorted: {reached[-1]} cores",
+        ]
+    request = there(of.advice.recommended_cpu_request_cores)
+    formula = f"max(ceil(1000 * max({', '.join(reached)})) / 1000, {sizing.least_cpu_cores:g})"
+    return "\n".join([*told, line("CPU request", formula, request, digits=3, unit="cores")])
+
+
+def memory_block(of: Example) -> str:
+    """The peak that counts, the room above it, and the step that all share."""
+    sizing, declared = SizingSettings(), there(of.advice.memory_request_bytes) / MIB
+    memory = window(of, there(of.history.memory_bytes), 14)
+    numbers = r"(\d+) and the smaller of the fleet's step (\d+).*? room (\d+)"
+    found = there(re.search(numbers, of.advice.reason))
+    peak, step_mib, room = (float(number) for number in found.groups())
+    bounds = f"max({declared:.0f} - {peak:.0f}, {sizing.memory_budget:g} * {peak:.0f})"
+    asked = f"{peak:.0f} + min({room:.0f}, {step_mib:.0f})"
+    request = there(of.advice.recommended_memory_request_bytes) / MIB
+    return "\n".join(
+        [
+            (
+                f"highest of {len(memory)} samples: {memory[-1] / MIB:.0f} MiB;"
+                f" the peak that counts: {peak:.0f} MiB"
+            ),
+            line(
+                "room",
+                f"min({bounds}, {sizing.memory_room:g} * {peak:.0f})",
+                room,
+                digits=0,
+                unit="MiB",
+            ),
+            line("memory request", asked, request, digits=0, unit="MiB"),
+        ]
+    )
+
+
 def figures(of: Example) -> dict[str, str]:
     """The page's figures by file name."""
     node = of.node
@@ -297,71 +382,6 @@ def figures(of: Example) -> dict[str, str]:
         "reference": float(of.kept.outlook.reference[node]),
     }
     return {"one-forecast.svg": chart(hours, of.past, of.came, levels)}
-
-
-WIDTH, HEIGHT, LEFT, TOP = 860.0, 320.0, 44.0, 14.0
-STYLE = {
-    "capacity": "stroke:#888;stroke-dasharray:2 3",
-    "kept": "stroke:#c0392b;stroke-width:2",
-    "reference": "stroke:#7f6fb0;stroke-dasharray:6 3",
-}
-
-
-def chart(hours: np.ndarray, past: FloatArray, came: FloatArray, levels: dict[str, float]) -> str:
-    """Hourly peaks over two weeks, what came the day after, and the levels of one forecast."""
-    top, first, last = 1.08 * max(levels.values()), float(hours[0]), 24.0
-
-    def x(hour: float) -> float:
-        return LEFT + (hour - first) / (last - first) * (WIDTH - LEFT - 90)
-
-    def y(cores: float) -> float:
-        return TOP + (1 - cores / top) * (HEIGHT - TOP - 40)
-
-    def path(at: np.ndarray, values: FloatArray) -> str:
-        pairs = zip(at.tolist(), values.tolist(), strict=True)
-        return " ".join(f"{x(hour):.1f},{y(value):.1f}" for hour, value in pairs)
-
-    parts = [
-        (
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH:g} {HEIGHT:g}" role="img"'
-            ' font-family="sans-serif" font-size="11">'
-        ),
-        "<title>Hourly peaks of one node, its forecast, and what came</title>",
-        f'<rect width="{WIDTH:g}" height="{HEIGHT:g}" fill="#fff"/>',
-        (
-            f'<rect x="{x(0):.1f}" y="{TOP:g}" width="{x(24) - x(0):.1f}"'
-            f' height="{y(0) - TOP:.1f}" fill="#f6efe2"/>'
-        ),
-    ]
-    for name, level in levels.items():
-        start = 0.0 if name == "kept" else -168.0 if name == "reference" else first
-        parts += [
-            (
-                f'<path d="M{x(start):.1f} {y(level):.1f}H{x(last):.1f}" fill="none"'
-                f' style="{STYLE[name]}"/>'
-            ),
-            f'<text x="{x(last) + 6:.1f}" y="{y(level) + 4:.1f}">{name} {level:.1f}</text>',
-        ]
-    parts += [
-        f'<polyline points="{path(hours, past)}" fill="none" stroke="#2471a3"/>',
-        (
-            f'<polyline points="{path(np.arange(24) + 1.0, came)}" fill="none" stroke="#1e8449"'
-            ' stroke-width="2"/>'
-        ),
-        f'<path d="M{LEFT:g} {TOP:g}V{y(0):.1f}H{x(last):.1f}" fill="none" stroke="#444"/>',
-    ]
-    for cores in range(0, int(top) + 1, 8):
-        parts.append(
-            f'<text x="{LEFT - 6:g}" y="{y(cores) + 4:.1f}" text-anchor="end">{cores}</text>'
-        )
-    for day in range(-14, 2, 2):
-        label = "now" if day == 0 else f"{day} d"
-        parts.append(
-            f'<text x="{x(24 * day):.1f}" y="{y(0) + 16:.1f}" text-anchor="middle">{label}</text>'
-        )
-    about = "blue: hourly peaks of its warm pods; green: what came; shaded: the 24 h forecast"
-    parts.append(f'<text x="{LEFT:g}" y="{HEIGHT - 6:g}" fill="#444">{about}, in cores</text>')
-    return "\n".join([*parts, "</svg>", ""])
 
 
 if __name__ == "__main__":

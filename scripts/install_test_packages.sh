@@ -1,10 +1,12 @@
 #!/bin/sh
-# Installs what tests need beyond Python: Debian's Chromium for the pages, its Prometheus for `collect`.
+# Installs what tests need beyond Python: Debian's Chromium for the pages, its Prometheus for
+# `collect`, its Java for Spark.
 # Elsewhere those tests skip and say so. Tests start their own servers, so no service is left running.
 set -eu
 missing=""
 command -v chromium >/dev/null 2>&1 || missing="chromium"
 command -v prometheus >/dev/null 2>&1 || missing="$missing prometheus"
+command -v java >/dev/null 2>&1 || missing="$missing openjdk-17-jre-headless"
 if [ -z "$missing" ]; then
     exit 0
 fi

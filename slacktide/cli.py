@@ -1,7 +1,9 @@
 """`slacktide`: the floor's command line, which finds the rooms' subcommands by entry point.
 
-Each room registers a list of click commands under the group `slacktide.commands`; a room that is
-not installed is simply not there. Exit codes: 0 done, 1 found something wrong, 2 wrong use.
+Each room registers its click commands under the group `slacktide.commands`, one entry point each; a
+room that is not installed is simply not there. A command is imported when it is called, so nobody
+waits for what they do not use. An entry point `serve.predictor` is a part of the group `serve`,
+which several rooms have. Exit codes: 0 done, 1 found something wrong, 2 wrong use.
 """
 
 from __future__ import annotations
@@ -25,30 +27,42 @@ COMMAND_GROUP = "slacktide.commands"
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
-def build(rooms: Iterable[EntryPoint]) -> click.Group:
+class RoomCommands(click.Group):
+    """The commands of all rooms, each loaded when asked for."""
+
+    def __init__(self, entries: Iterable[EntryPoint], help_text: str) -> None:
+        """`entries` are those of the group `slacktide.commands`."""
+        width = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+        super().__init__(name="slacktide", help=help_text, context_settings=width)
+        self._entries: dict[str, list[EntryPoint]] = {}
+        for entry in sorted(entries, key=lambda entry: entry.name):
+            self._entries.setdefault(entry.name.partition(".")[0], []).append(entry)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Their names, without loading any."""
+        del ctx
+        return sorted(self._entries)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """One of them; a group that several rooms have gets the subcommands of each."""
+        del ctx
+        found = [entry.load() for entry in self._entries.get(cmd_name, [])]
+        if len(found) < 2:
+            return found[0] if found else None
+        whole = click.Group(cmd_name, help=found[0].help)
+        for part in found:
+            for name, command in part.commands.items():
+                whole.add_command(command, name)
+        return whole
+
+
+def build(entries: Iterable[EntryPoint]) -> click.Group:
     """The command line with the subcommands of the rooms that are there."""
-    group = click.Group(
-        name="slacktide",
-        help=(
-            "Forecasts the slack of online services, sells it to batch jobs, and takes it back "
-            "the moment online needs it.\n\nStart with: slacktide up --once"
-        ),
-        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    said = (
+        "Forecasts the slack of online services, sells it to batch jobs, and takes it back "
+        "the moment online needs it.\n\nStart with: slacktide up --once"
     )
-    for room in rooms:
-        for command in room.load():
-            _add(group, command)
-    return click.version_option(__version__, prog_name="slacktide")(group)
-
-
-def _add(group: click.Group, command: click.Command) -> None:
-    """Adds a command; a group that several rooms have (`serve`) gets the subcommands of each."""
-    there = group.commands.get(command.name or "")
-    if isinstance(there, click.Group) and isinstance(command, click.Group):
-        for part in command.commands.values():
-            there.add_command(part)
-    else:
-        group.add_command(command)
+    return click.version_option(__version__, prog_name="slacktide")(RoomCommands(entries, said))
 
 
 def main() -> None:

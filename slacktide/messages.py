@@ -61,6 +61,8 @@ class Recommendation:
     memory_upper_bytes: int | None
     confidence: float  # 0..1, grows with the history behind the numbers
     reason: str
+    cluster: str = ""
+    recommended_memory_limit_bytes: int | None = None  # None: the same as the request
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,10 @@ class Predictions:
         columns["risk"] += [None if math.isnan(made.cpu_risk) else made.cpu_risk] * nodes
         columns["reason"] += [made.reasons(node, horizon) for node in range(nodes)]
 
+    def table(self) -> pa.Table:
+        """As the file's table."""
+        return pa.table({name: self._columns[name] for name in SCHEMA.names}, schema=SCHEMA)
+
     def rows(self) -> list[dict[str, Any]]:
         """As rows, in the order they were made."""
         names = SCHEMA.names
@@ -66,14 +70,18 @@ class Predictions:
 
     def write(self, path: Path) -> None:
         """All of it, or nothing: written beside, then moved into place."""
-        table = pa.table({name: self._columns[name] for name in SCHEMA.names}, schema=SCHEMA)
-        draft = path.with_name(f".{path.name}.tmp")
-        try:
-            pq.write_table(table, draft, compression="zstd")
-            draft.replace(path)
-        except OSError as error:
-            why = os.strerror(error.errno) if error.errno else str(error)
-            raise BadInput(f"{path}: cannot be written: {why}") from error
-        finally:
-            with suppress(OSError):
-                draft.unlink(missing_ok=True)
+        write_predictions(self.table(), path)
+
+
+def write_predictions(table: pa.Table, path: Path) -> None:
+    """Rows of `SCHEMA`, all of them or nothing: written beside, then moved into place."""
+    draft = path.with_name(f".{path.name}.tmp")
+    try:
+        pq.write_table(table, draft, compression="zstd")
+        draft.replace(path)
+    except OSError as error:
+        why = os.strerror(error.errno) if error.errno else str(error)
+        raise BadInput(f"{path}: cannot be written: {why}") from error
+    finally:
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)

@@ -1,15 +1,22 @@
-"""A change as people read it, `(-1.8) 2 -> 200m`: the one spelling that table and page share."""
+"""A finding as people read it, `(-1.8) 2 -> 200m`: the one spelling that table and page share.
+
+A cluster stands first where there are several, money last where there are prices.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+from predictor.core.confidence import in_words
 from predictor.core.ranking import Change, Finding
+from predictor.core.report import Report
 from slacktide.quantity import format_cpu_cores
 
 GIB = 1 << 30
 MIB = 1 << 20
 
+CLUSTER = "cluster"
+MONEY = "saves a month"
 COLUMNS = (
     "namespace",
     "workload",
@@ -22,12 +29,29 @@ COLUMNS = (
     "memory limit",
     "frees cores",
     "frees GiB",
+    "confidence",
     "severity",
 )
-NUMBERS = frozenset({"replicas", "frees cores", "frees GiB"})
+NAMING = COLUMNS[:5]  # who it is, before what would change
+NUMBERS = frozenset({"replicas", "frees cores", "frees GiB", MONEY})
 
 
-def cells(found: Finding) -> tuple[str, ...]:
+def columns_of(report: Report) -> tuple[str, ...]:
+    """The columns that this report needs."""
+    first = (CLUSTER,) if report.several_clusters else ()
+    return (*first, *COLUMNS[:-2], *((MONEY,) if report.prices else ()), *COLUMNS[-2:])
+
+
+def cells(found: Finding, report: Report) -> tuple[str, ...]:
+    """One text for each of the report's columns."""
+    texts = dict(zip(COLUMNS, _plain(found), strict=True))
+    texts |= {CLUSTER: found.advice.cluster}
+    if report.prices is not None:
+        texts[MONEY] = f"{report.prices.saving(found):+,.2f}"
+    return tuple(texts[column] for column in columns_of(report))
+
+
+def _plain(found: Finding) -> tuple[str, ...]:
     """One text for each of `COLUMNS`."""
     advice = found.advice
     return (
@@ -42,6 +66,7 @@ def cells(found: Finding) -> tuple[str, ...]:
         change_text(found.memory_limit, bytes_text),
         f"{found.freed_cores:+.2f}",
         f"{found.freed_bytes / GIB:+.2f}",
+        in_words(advice.confidence),
         str(found.severity),
     )
 

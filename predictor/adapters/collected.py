@@ -91,15 +91,23 @@ class Collected:
 
     def mark(self, hour_s: int, pieces: Collection[Piece], *, whole: bool) -> None:
         """Adds pieces of an hour; `whole` says that it has no others."""
+        self.mark_all({hour_s: (pieces, whole)})
+
+    def mark_all(self, hours: Mapping[int, tuple[Collection[Piece], bool]]) -> None:
+        """Adds pieces of hours, and whether each hour has no others; written once."""
         with only_writer(self._folder):
             if _state(self._file) != self._state:
                 self._hours = self._load()
-            before: Mapping[str, Any] = self._hours.get(str(hour_s), {"stored": {}, "missing": {}})
-            stored = before["stored"] | {p.namespace: p.samples for p in pieces if not p.missing}
-            missing = before["missing"] | {p.namespace: p.missing for p in pieces if p.missing}
-            missing = {name: why for name, why in missing.items() if name not in stored}
-            self._hours[str(hour_s)] = {"whole": whole, "stored": stored, "missing": missing}
+            for hour_s, (pieces, whole) in hours.items():
+                self._mark(str(hour_s), pieces, whole=whole)
             self._write()
+
+    def _mark(self, hour: str, pieces: Collection[Piece], *, whole: bool) -> None:
+        before: Mapping[str, Any] = self._hours.get(hour, {"stored": {}, "missing": {}})
+        stored = before["stored"] | {p.namespace: p.samples for p in pieces if not p.missing}
+        missing = before["missing"] | {p.namespace: p.missing for p in pieces if p.missing}
+        missing = {name: why for name, why in missing.items() if name not in stored}
+        self._hours[hour] = {"whole": whole, "stored": stored, "missing": missing}
 
     def add_containers(self, seen: pa.Table) -> None:
         """Adds rows of `CONTAINERS`; the newest known fact stays, and no row is ever removed."""

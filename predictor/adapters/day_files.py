@@ -164,6 +164,13 @@ class Opened:
         """As the footer says."""
         return int(self.file.metadata.num_rows)
 
+    @property
+    def newest_s(self) -> int:
+        """The newest stamp, as the footer says. There are rows."""
+        footer, column = self.file.metadata, self.file.schema_arrow.names.index("ts_s")
+        groups = (footer.row_group(number) for number in range(footer.num_row_groups))
+        return max(int(group.column(column).statistics.max) for group in groups)
+
     def _read(self, columns: Sequence[str], pods: Collection[str] | None) -> pa.Table:
         have = [name for name in columns if name in self.file.schema_arrow.names]
         if pods is None:

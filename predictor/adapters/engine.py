@@ -24,14 +24,23 @@ def check_engine(engine: str) -> str:
     )
 
 
-def fitted(root: Path, asked: Question, engine: str = LOCAL, *, shown: Shown = iter) -> Fitted:
-    """The whole fleet's tables, made where `engine` says.
+def fitted(
+    root: Path,
+    asked: Question,
+    engine: str = LOCAL,
+    *,
+    shown: Shown = iter,
+    state: Path | None = None,
+) -> Fitted:
+    """The whole fleet's tables, made where `engine` says; `state` as of `embedded`.
 
     Raises:
         BadInput: no such engine, or what it needs is not there.
     """
     if check_engine(engine) == LOCAL:
-        return embedded(root, asked, shown=shown)
+        return embedded(root, asked, shown=shown, state=state)
+    if state is not None:
+        raise BadInput("--state goes with --engine local: it is a folder of this machine")
     from predictor.adapters.spark_runner import on_spark  # noqa: PLC0415  pyspark is an extra
 
     return on_spark(root, asked, engine)

@@ -1,7 +1,7 @@
 """The findings in the JSON that KRR prints, so that what reads KRR's output reads ours.
 
 Keys and the "?" for what has no answer are those of robusta-dev/krr (`core/models/result.py`,
-`objects.py`, `severity.py`); what this trace does not tell (HPA, deleted pods) is null or empty.
+`objects.py`, `severity.py`); what a history does not tell (an HPA's bounds, deleted pods) is null.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from predictor.core.circumstances import Circumstances
 from predictor.core.ranking import Change, Finding, letter, score
 from predictor.core.recommend import SizingSettings
 
@@ -39,14 +40,14 @@ def krr_json(findings: Sequence[Finding], settings: SizingSettings) -> str:
 def _scan(found: Finding) -> dict[str, Any]:
     advice, clusters = found.advice, found.declared.clusters
     requests, limits = _pair(found.cpu_request, found.memory_request), _limits(found)
-    info = {"cpu": advice.reason, "memory": advice.reason}
+    info = {"cpu": _about(advice.reason, "CPU"), "memory": _about(advice.reason, "memory")}
     return {
         "object": {
             "cluster": clusters[0] if len(clusters) == 1 else None,
             "name": advice.workload,
             "container": advice.container,
             "pods": [{"name": pod, "deleted": False} for pod in found.declared.pods],
-            "hpa": None,
+            "hpa": _autoscaler(found.known),
             "namespace": advice.namespace,
             "kind": advice.kind,
             "allocations": {
@@ -58,6 +59,27 @@ def _scan(found: Finding) -> dict[str, Any]:
         },
         "recommended": {"requests": requests, "limits": limits, "info": info},
         "severity": str(found.severity),
+    }
+
+
+def _about(reason: str, resource: str) -> str:
+    """The clauses of one resource; the whole reason where none names it."""
+    clauses = [clause for clause in reason.split("; ") if clause.startswith(resource)]
+    return "; ".join(clauses) or reason
+
+
+def _autoscaler(known: Circumstances) -> dict[str, float | None] | None:
+    """KRR's `HPAData`; the replicas' bounds are not collected."""
+    cpu, memory = known.hpa_cpu_target_share, known.hpa_memory_target_share
+    if cpu is None and memory is None:
+        return None
+    return {
+        "min_replicas": None,
+        "max_replicas": None,
+        "current_replicas": None,
+        "desired_replicas": None,
+        "target_cpu_utilization_percentage": None if cpu is None else 100 * cpu,
+        "target_memory_utilization_percentage": None if memory is None else 100 * memory,
     }
 
 

@@ -162,6 +162,15 @@ class ParquetStore:
         """Days since the origin that hold samples, ascending."""
         return tuple(day.number for day in self._all_days(cluster) if day.shards())
 
+    def newest_s(self, cluster: str) -> int | None:
+        """The stamp of the newest sample, as footers say; None where none can be read."""
+        for day in reversed(self._all_days(cluster)):
+            files = [file for shard in day.shards() for file in day.opened(shard)]
+            stamps = [file.newest_s for file in files if not isinstance(file, Torn) and file.rows]
+            if stamps:
+                return max(stamps)
+        return None
+
     def day(self, cluster: str, number: int) -> Day:
         """A day's files, for what mends or counts them."""
         return Day(self.folder(cluster) / f"day={number}")

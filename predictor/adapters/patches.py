@@ -1,8 +1,9 @@
 """Findings as what Kubernetes applies: strategic-merge patches, alone or in a kustomize component.
 
-Only what was answered is patched. Every object's name, namespace and container is held against
-Kubernetes' own rules first (RFC 1123), since these texts become file names and commands; what
-Kubernetes could not have, and kinds whose template cannot be changed, are left out and told.
+Only what changes is patched, and only where a change is worth a restart. Every object's name,
+namespace and container is held against Kubernetes' own rules first (RFC 1123), since these texts
+become file names and commands; what Kubernetes could not have, and kinds whose template cannot be
+changed, are left out and told.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any, Final
 
 import yaml
 
-from predictor.core.ranking import Finding
+from predictor.core.ranking import Change, Finding
 from slacktide.quantity import format_bytes, format_cpu_cores
 
 API_VERSIONS: Final = {
@@ -55,11 +56,11 @@ class Patch:
 
 
 def patches(findings: Sequence[Finding]) -> tuple[tuple[Patch, ...], int]:
-    """A patch for each workload with an answer, by name; and how many containers were left out."""
+    """A patch for each workload that should change; and how many containers were left out."""
     groups: dict[tuple[str, str, str], list[Finding]] = {}
     left_out = 0
     for found in findings:
-        if not (found.cpu_request.answered or found.memory_request.answered):
+        if not any(change.notable for change in _changes(found)):
             continue
         if not patchable(found):
             left_out += 1
@@ -132,16 +133,27 @@ def _patch(namespace: str, kind: str, name: str, group: Sequence[Finding]) -> Pa
     return Patch(namespace=namespace, kind=kind, name=name, body=body, reasons=reasons)
 
 
+def _changes(found: Finding) -> tuple[Change, ...]:
+    return found.cpu_request, found.cpu_limit, found.memory_request, found.memory_limit
+
+
 def _container(found: Finding) -> dict[str, Any]:
-    """Requests, and limits that fit them; a CPU limit that is declared is taken away by null."""
-    requests: dict[str, str] = {}
-    limits: dict[str, str | None] = {}
-    cores, size = found.cpu_request.recommended, found.memory_request.recommended
-    if cores is not None:
-        requests["cpu"] = format_cpu_cores(cores)
-        if found.cpu_limit.current is not None:
-            limits["cpu"] = None
-    if size is not None:
-        requests["memory"] = limits["memory"] = format_bytes(int(size))
-    resources = {"requests": requests} | ({"limits": limits} if limits else {})
-    return {"name": found.advice.container, "resources": resources}
+    """Requests and limits that differ from what is declared; null takes a CPU limit away."""
+    resources: dict[str, dict[str, str | None]] = {"requests": {}, "limits": {}}
+    for field, name, change in (
+        ("requests", "cpu", found.cpu_request),
+        ("requests", "memory", found.memory_request),
+        ("limits", "cpu", found.cpu_limit),
+        ("limits", "memory", found.memory_limit),
+    ):
+        if change.answered and (text := _text(change.recommended, name)) != _text(
+            change.current, name
+        ):
+            resources[field][name] = text
+    return {"name": found.advice.container, "resources": {k: v for k, v in resources.items() if v}}
+
+
+def _text(value: float | None, name: str) -> str | None:
+    if value is None:
+        return None
+    return format_cpu_cores(value) if name == "cpu" else format_bytes(int(value))

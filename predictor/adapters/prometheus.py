@@ -18,7 +18,7 @@ from typing import Final, Self, TypeVar
 
 import httpx
 
-from predictor.core.collect_answers import Malformed, Series, parsed, parsed_names
+from predictor.core.collect_answers import Answer, Malformed, parsed, parsed_names
 from predictor.core.collect_pace import Failure, failure_of
 from predictor.core.collect_queries import Query
 from predictor.core.collect_settings import CollectSettings
@@ -59,6 +59,7 @@ class PrometheusClient:
         self._server, self._settings = server, settings
         self._url = _checked_url(server)
         headers = {} if server.tenant is None else {settings.tenant_header: server.tenant}
+        headers["accept-encoding"] = settings.accept_encoding
         self._http = httpx.Client(
             headers=headers,
             verify=_trust(server.ca_file),
@@ -74,7 +75,7 @@ class PrometheusClient:
     def __exit__(self, *_: object) -> None:
         self._http.close()
 
-    def ask(self, query: Query) -> list[Series]:
+    def ask(self, query: Query) -> Answer:
         """The series that answer a query.
 
         Raises:
@@ -87,7 +88,7 @@ class PrometheusClient:
         """The names that answer a query of a label's values; raises as `ask` does."""
         return self._whole(query, parsed_names)
 
-    def _whole(self, query: Query, parse: Callable[[bytes], list[Found]]) -> list[Found]:
+    def _whole(self, query: Query, parse: Callable[[bytes], Found]) -> Found:
         try:
             return parse(self._body(query))
         except Malformed as why:

@@ -21,8 +21,9 @@ import pyarrow.compute as pc
 
 from predictor.adapters.day_files import Torn
 from predictor.adapters.parquet_store import ParquetStore
+from predictor.core.circumstances import CIRCUMSTANCES
 from predictor.core.fit import COLUMNS, Fitted, Question, fit, fleet
-from predictor.core.tables import CONTAINERS, SAMPLES
+from predictor.core.tables import SAMPLES
 from predictor.core.use import LARGEST, NAMES, USE
 from slacktide.errors import BadInput
 from slacktide.predictions import SCHEMA as FORECASTS
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 DAY_S: Final = 86_400
-USED_CONTAINERS: Final = tuple(name for name in CONTAINERS.names if name not in {"labels", "image"})
 CONF: Final[dict[str, bool | float | int | str | None]] = {
     "spark.app.name": "slacktide",
     "spark.ui.enabled": "false",
@@ -63,31 +63,29 @@ def on_spark(root: Path, asked: Question, engine: str) -> Fitted:
         samples = _samples(session, store, asked, files)
         kernel = _kernel(store, asked)
         said = samples.groupBy("shard").applyInArrow(kernel, _ddl(_SAID)).cache()
-        return fleet([Fitted(use=_use(said), forecasts=_forecasts(said))])
+        rest = {name: _rows(said, name) for name in ("circumstances", "forecasts")}
+        return fleet([Fitted(use=_use(said), **rest)])
     finally:
         session.stop()
 
 
-# What one shard says: rows of USE and of FORECASTS in one table, told apart by the first column.
+_TABLES: Final = {"use": USE, "circumstances": CIRCUMSTANCES, "forecasts": FORECASTS}
+
+# What one shard says: rows of all three in one table, told apart by the first column.
 _SAID: Final = pa.schema(
-    [
-        pa.field("of_use", pa.bool_()),
-        *(pa.field(field.name, field.type) for field in (*USE, *FORECASTS)),
-    ]
+    {"table": pa.string()}
+    | {field.name: field.type for schema in _TABLES.values() for field in schema}
 )
 
 
 def _kernel(store: ParquetStore, asked: Question) -> Kernel:
     """The function that workers run; it carries the containers and nodes of the cluster."""
     about = store.inventory(asked.cluster)
-    containers, nodes = (
-        about.containers().select(USED_CONTAINERS),
-        about.nodes(),
-    )
+    containers, nodes = about.containers(), about.nodes()
 
     def run(key: tuple[pa.Scalar, ...], rows: pa.Table) -> pa.Table:
         found = fit(_as_written(rows), containers, nodes, asked, key[0].as_py())
-        parts = (_widened(found.use, of_use=True), _widened(found.forecasts, of_use=False))
+        parts = [_widened(name, getattr(found, name)) for name in _TABLES]
         return pa.concat_tables(parts).combine_chunks()
 
     return run
@@ -100,14 +98,14 @@ def _as_written(rows: pa.Table) -> pa.Table:
     return rows.select(COLUMNS)
 
 
-def _widened(table: pa.Table, *, of_use: bool) -> pa.Table:
+def _widened(name: str, table: pa.Table) -> pa.Table:
     columns = {
         field.name: table[field.name]
         if field.name in table.column_names
         else pa.nulls(len(table), field.type)
         for field in _SAID
     }
-    columns["of_use"] = pa.array([of_use] * len(table), pa.bool_())
+    columns["table"] = pa.array([name] * len(table), pa.string())
     return pa.table(columns, schema=_SAID)
 
 
@@ -116,12 +114,13 @@ def _use(said: DataFrame) -> pa.Table:
     from pyspark.sql import functions as f  # noqa: PLC0415  pyspark is an extra
 
     largest = [f.max(name).alias(name) for name in LARGEST]
-    merged = said.where("of_use").groupBy(*NAMES)
+    merged = said.where("table = 'use'").groupBy(*NAMES)
     return merged.agg(f.sum("replicas").alias("replicas"), *largest).toArrow().cast(USE)
 
 
-def _forecasts(said: DataFrame) -> pa.Table:
-    return said.where("NOT of_use").select(*FORECASTS.names).toArrow().cast(FORECASTS)
+def _rows(said: DataFrame, name: str) -> pa.Table:
+    schema = _TABLES[name]
+    return said.where(f"table = '{name}'").select(*schema.names).toArrow().cast(schema)
 
 
 def _files(store: ParquetStore, asked: Question) -> list[str]:
@@ -176,20 +175,25 @@ def _check_parts(engine: str) -> None:
 
 
 def _session(engine: str, shards: int) -> SparkSession:
-    from pyspark.errors import PySparkException  # noqa: PLC0415  pyspark is an extra
+    from py4j.protocol import Py4JError  # noqa: PLC0415  pyspark is an extra
+    from pyspark.errors import PySparkException  # noqa: PLC0415
     from pyspark.sql import SparkSession  # noqa: PLC0415
 
-    builder = SparkSession.builder.config(map=CONF | {"spark.sql.shuffle.partitions": shards})
+    remote = engine.startswith("sc://")
+    conf = CONF | {"spark.sql.shuffle.partitions": shards}
+    wanted = {name: conf[name] for name in conf if not remote or name.startswith("spark.sql.")}
+    builder = SparkSession.builder.config(map=wanted)
     if engine.startswith("local["):
         builder = builder.config(map=ALONE)
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # workers elsewhere have their own
-    remote = engine.startswith("sc://")
     builder = builder.remote(engine) if remote else builder.master(engine)
     try:
         return builder.getOrCreate()
-    except (PySparkException, OSError, ImportError, ValueError) as why:
+    except (PySparkException, Py4JError, OSError, ImportError, ValueError) as why:
         raise BadInput(f"--engine {engine}: Spark did not start: {_line(why)}") from why
 
 
 def _line(why: Exception) -> str:
-    return str(why).strip().partition("\n")[0] or type(why).__name__
+    """What went wrong: of Java's errors the one that caused it."""
+    said = str(why).strip().splitlines() or [type(why).__name__]
+    return next((line.removeprefix(": ") for line in said if line.startswith(": ")), said[0])

@@ -7,12 +7,12 @@ row, or `most_requests` in all, it gives up with the last reason.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from predictor.adapters.prometheus import AnswerFailed, PrometheusClient
-from predictor.core.collect_answers import Series
+from predictor.core.collect_answers import Answer, together
 from predictor.core.collect_pace import (
     Failure,
     after_answer,
@@ -22,18 +22,22 @@ from predictor.core.collect_pace import (
     slower,
 )
 from predictor.core.collect_queries import (
+    FACTS,
     Ask,
     Query,
-    Window,
     clusters_query,
-    halved,
-    planned,
+    every_s,
+    least_s,
+    metrics_query,
     query,
 )
 from predictor.core.collect_settings import CollectSettings
+from predictor.core.collect_windows import Window, halved, planned
 
 Found = TypeVar("Found")
 Wait = Callable[[float], object]
+
+CLOCK: Final = Query("query", {"query": "vector(time())"})
 
 
 class Asking:
@@ -51,35 +55,43 @@ class Asking:
         self._flying = 0
         self._changed = threading.Condition()
 
-    def window(self, ask: Ask, window: Window, *, series: int) -> list[Series]:
-        """The whole answer about a window in which so many series are expected.
+    def parts(self, ask: Ask, window: Window, series: Mapping[str, int] | int) -> list[Window]:
+        """The window cut into what the pace allows to ask for at once."""
+        return planned(
+            window,
+            series=series,
+            most_cells=self.pace.cells,
+            interval_s=(least := least_s(ask, window, self.settings)),
+            every_s=least if ask in FACTS else every_s(ask, self.settings),
+        )
+
+    def window(self, ask: Ask, window: Window, series: Mapping[str, int] | int) -> Answer:
+        """The whole answer about a window, in which each namespace, or all, has so many series.
 
         Raises:
             AnswerFailed: when it could not be had; the last reason.
             BadInput: when the server refuses.
         """
-        s, cells = self.settings, self.pace.cells
-        todo = planned(window, series=series, most_cells=cells, interval_s=s.interval_s)
-        todo.reverse()
-        found: list[Series] = []
+        s, todo = self.settings, self.parts(ask, window, series)[::-1]
+        found: list[Answer] = []
         tries = requests = 0
         while todo:
             requests += 1
             try:
-                found += self._once(self._client.ask, query(ask, todo[-1], s))
+                found.append(self._once(self._client.ask, query(ask, todo[-1], s)))
                 todo.pop()
                 tries = 0
             except AnswerFailed as why:
                 if requests >= s.most_requests:
                     raise
-                halves = self._halves(todo[-1], why.failure)
+                halves = self._halves(ask, todo[-1], why.failure)
                 if why.failure is not Failure.TOO_LARGE:
                     tries += 1
                     self._rest(why, tries)
                 elif not halves:
                     raise
                 todo[-1:] = halves or todo[-1:]
-        return found
+        return together(found)
 
     def now_s(self) -> int:
         """The server's own time: a clock that jumped here must not decide which hours are over.
@@ -88,15 +100,27 @@ class Asking:
             AnswerFailed: when it could not be had; the last reason.
             BadInput: when the server refuses.
         """
-        (clock,) = self._patiently(self._client.ask, Query("query", {"query": "vector(time())"}))
-        return int(clock.values[-1])
+        return int(self._patiently(self._client.ask, CLOCK).values[-1])
+
+    def alive(self) -> bool:
+        """Whether the server answers anything at all."""
+        try:
+            self._once(self._client.ask, CLOCK)
+        except AnswerFailed:
+            return False
+        return True
 
     def clusters(self, *, from_s: int, to_s: int) -> tuple[str, ...]:
         """The clusters that the cluster label names; raises as `now_s` does."""
         asked = clusters_query(self.settings, from_s=from_s, to_s=to_s)
         return tuple(self._patiently(self._client.names, asked))
 
-    def _patiently(self, how: Callable[[Query], list[Found]], asked: Query) -> list[Found]:
+    def metrics(self, window: Window) -> frozenset[str]:
+        """Which metrics of the settings the server had in a window; raises as `now_s` does."""
+        asked = metrics_query(self.settings, window)
+        return frozenset(self._patiently(self._client.names, asked))
+
+    def _patiently(self, how: Callable[[Query], Found], asked: Query) -> Found:
         """The answer to a small question that cannot be halved."""
         tries = 0
         while True:
@@ -110,11 +134,11 @@ class Asking:
         """Nobody waits for another try any more: the command is being ended."""
         self._ended.set()
 
-    def _halves(self, window: Window, failure: Failure) -> list[Window]:
+    def _halves(self, ask: Ask, window: Window, failure: Failure) -> list[Window]:
         """The later half first, since the last of a list is asked next; none where it is no use."""
         if not halves_help(failure):
             return []
-        return list(halved(window, interval_s=self.settings.interval_s))[::-1]
+        return list(halved(window, interval_s=least_s(ask, window, self.settings)))[::-1]
 
     def _rest(self, why: AnswerFailed, tries: int) -> None:
         """Waits before another try, or gives up."""
@@ -122,7 +146,7 @@ class Asking:
             raise why
         self._wait(backoff_s(tries, why.retry_after_s, self.settings))
 
-    def _once(self, how: Callable[[Query], list[Found]], asked: Query) -> list[Found]:
+    def _once(self, how: Callable[[Query], Found], asked: Query) -> Found:
         with self._turn():
             try:
                 answer = how(asked)

@@ -13,8 +13,9 @@ from predictor.adapters.parquet_store import ParquetStore
 from predictor.adapters.prometheus import PrometheusClient, Server
 from predictor.adapters.repair import Repair
 from predictor.app.asking import Asking
-from predictor.app.collect import Hour, Wanted, clusters_and_hours
+from predictor.app.collect import Wanted, clusters_and_hours
 from predictor.app.collect import collect as collected_hours
+from predictor.app.reading import Hour
 from predictor.app.upkeep import compact, mend
 from predictor.core.collect_settings import HOUR_S, CollectSettings
 from slacktide.durations import DURATION
@@ -72,7 +73,23 @@ def collect(
     settings = changed_settings([f"cluster_label={cluster_label}", *changes])
     wanted = Wanted(into, since, clusters, frozenset(namespaces))
     server = Server(url, tenant, token_file, ca_file)
-    store = ParquetStore(into, interval_s=settings.interval_s)
+    done, tried = collected(server, settings, wanted)
+    if keep is not None:
+        store = ParquetStore(into)
+        for cluster in store.clusters():
+            Repair(store, cluster).prune(keep)
+    print_rows(_account(done), output, title=f"collected into {into}")
+    if tell_missing(done, tried):
+        raise SystemExit(1)
+
+
+def collected(server: Server, settings: CollectSettings, wanted: Wanted) -> tuple[list[Hour], int]:
+    """What became of the hours that were tried, and how many were wanted.
+
+    Raises:
+        BadInput: the server cannot be reached or refuses.
+    """
+    store = ParquetStore(wanted.root, interval_s=settings.interval_s)
     mend(store)
     with PrometheusClient(server, settings) as client:
         asking = Asking(client, settings)
@@ -82,11 +99,7 @@ def collect(
     over_s = max((hour_s + HOUR_S for _, hour_s in todo), default=0)
     for _ in compact(store, before_s=over_s):
         pass
-    if keep is not None:
-        for cluster in store.clusters():
-            Repair(store, cluster).prune(keep)
-    print_rows(_account(done), output, title=f"collected into {into}")
-    _tell_missing(done, len(todo))
+    return done, len(todo)
 
 
 def changed_settings(changes: Sequence[str]) -> CollectSettings:
@@ -133,8 +146,8 @@ def _account(done: Sequence[Hour]) -> list[dict[str, object]]:
     return rows
 
 
-def _tell_missing(done: Sequence[Hour], wanted: int) -> None:
-    """Ends with exit code 1 where something is missing."""
+def tell_missing(done: Sequence[Hour], wanted: int) -> bool:
+    """Says on stderr what is missing; returns whether anything is."""
     missing = [(hour, piece) for hour in done for piece in hour.pieces if piece.missing]
     for hour, piece in missing[:TOLD]:
         click.echo(
@@ -146,5 +159,4 @@ def _tell_missing(done: Sequence[Hour], wanted: int) -> None:
         click.echo(f"... and {len(missing) - TOLD} more in collected.json", err=True)
     if len(done) < wanted:
         click.echo(f"stopped: {wanted - len(done)} hours were not tried; run it again", err=True)
-    if missing:
-        raise SystemExit(1)
+    return bool(missing)

@@ -8,14 +8,19 @@ import numpy as np
 
 from predictor.adapters.cells import bytes_text, change_text, cores_text
 from predictor.app.findings import Filters, findings_at
+from predictor.core.confidence import in_words
 from predictor.core.history import History, history_of
+from predictor.core.mindful import DEFAULTS, MindfulSettings
 from predictor.core.plot import HOURS_A_COLUMN, bars, plot
 from predictor.core.ranking import Finding, key_of
 from predictor.core.recommend import SizingSettings
-from predictor.core.use import containers_of
+from predictor.core.use import NAMES, containers_of
+from predictor.core.weekdays import bar, day_name, usual_by_weekday
+from predictor.core.would_change import would_change
 from slacktide.messages import IntArray
 from slacktide.trace import Trace
 
+WEEK_S = 7 * 86_400
 LEGEND = (
     f"# p95 and : maximum of {HOURS_A_COLUMN} h, - recommended, ? no sample, | a day, now right"
 )
@@ -24,23 +29,35 @@ LEGEND = (
 def explanation(
     past: Trace, now_s: int, wanted: Filters, settings: SizingSettings
 ) -> Iterator[str]:
-    """Lines about each container that is wanted. Raises `BadInput` where there is none."""
-    known, containers = history_of(past), containers_of(past)
-    keys = list(
-        zip(
-            containers.namespace,
-            containers.workload,
-            containers.kind,
-            containers.container,
-            strict=True,
-        )
-    )
+    """Lines about each container of a trace that is wanted. Raises `BadInput` where there is none.
+
+    Seconds are the trace's own.
+    """
+    known, names = history_of(past), containers_of(past)
+    keys = list(zip(*(getattr(names, column) for column in NAMES), strict=True))
     for found in findings_at(past, now_s, wanted, settings):
         key = key_of(found.advice)
         named = np.array([name == key for name in keys])
         rows = np.flatnonzero(known.resident(now_s) & named)
-        yield from _words(found)
-        yield from _pictures(found, known, rows, settings.window_s)
+        yield from explained(found, known.until(now_s), rows, settings.window_s)
+
+
+def explained(
+    found: Finding,
+    known: History,
+    rows: IntArray,
+    window_s: int,
+    how: MindfulSettings = DEFAULTS,
+) -> Iterator[str]:
+    """Lines about one finding: its numbers, its clauses, its days, and what would change it.
+
+    `rows` are the finding's series in `known`, which ends now; second 0 of it is a midnight, of a
+    Thursday where the finding's cluster is known.
+    """
+    yield from _words(found)
+    yield from _would_change(found, how)
+    yield from _pictures(found, known, rows, window_s)
+    yield from _week(found, known, rows, window_s)
 
 
 def _words(found: Finding) -> Iterator[str]:
@@ -54,8 +71,13 @@ def _words(found: Finding) -> Iterator[str]:
         ("memory limit", found.memory_limit, bytes_text),
     ):
         yield f"  {what:<15} {change_text(change, as_text)}"
-    yield f"  {'confidence':<15} {advice.confidence:.2f}"
+    yield f"  {'confidence':<15} {advice.confidence:.2f}, {in_words(advice.confidence)}"
     yield from (f"  {part}" for part in advice.reason.split("; "))
+
+
+def _would_change(found: Finding, how: MindfulSettings) -> Iterator[str]:
+    yield "  what would change it:"
+    yield from (f"    {sentence}" for sentence in would_change(found, how))
 
 
 def _pictures(found: Finding, known: History, rows: IntArray, window_s: int) -> Iterator[str]:
@@ -73,3 +95,19 @@ def _pictures(found: Finding, known: History, rows: IntArray, window_s: int) -> 
             yield from ("", what, *lines)
             drawn = True
     yield from (("", LEGEND, "") if drawn else ("",))
+
+
+def _week(found: Finding, known: History, rows: IntArray, window_s: int) -> Iterator[str]:
+    """The 95th percentile of each weekday, where a whole week can be seen."""
+    columns = window_s // known.interval_s
+    width = known.cpu_cores.shape[1]
+    first = max(width - columns, 0) // (WEEK_S // known.interval_s) * (WEEK_S // known.interval_s)
+    usual = usual_by_weekday(known.cpu_cores[rows, first:], interval_s=known.interval_s)
+    if np.isnan(usual).all() or width * known.interval_s < WEEK_S:
+        return
+    yield "CPU p95 by day of the week, cores"
+    for number, value in enumerate(usual.tolist()):
+        name = day_name(number, dated=found.known.cluster is not None)
+        said = "-" if np.isnan(value) else cores_text(value)
+        yield f"{name:>5} {said:>6} {bar(value, float(np.nanmax(usual)))}"
+    yield ""

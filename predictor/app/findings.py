@@ -1,4 +1,4 @@
-"""From a trace folder to ranked findings: what is read, at which time, and which rows are kept."""
+"""From a history to ranked findings: at which time, minded by what is known, and which are kept."""
 
 from __future__ import annotations
 
@@ -7,11 +7,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import click
+import numpy as np
 
+from predictor.core.circumstances import UNKNOWN, Circumstances
 from predictor.core.history import history_of
+from predictor.core.job_groups import KINDS
+from predictor.core.mindful import DEFAULTS, MindfulSettings, mindful
+from predictor.core.plot import Bars, bars
 from predictor.core.ranking import (
+    Declared,
     Finding,
-    Key,
     bytes_per_core,
     declared_by_container,
     finding,
@@ -19,14 +24,17 @@ from predictor.core.ranking import (
     ranked,
 )
 from predictor.core.recommend import SizingSettings, recommendations
-from predictor.core.seen import unseen_pods
+from predictor.core.runs import advice_from_runs
+from predictor.core.seen import seen, unseen_pods
+from predictor.core.selector import EVERYTHING, Selector, selector
 from predictor.core.steady import Standing, declared, standing, steady
-from predictor.core.use import containers_of
+from predictor.core.use import Key, containers_of
 from slacktide.errors import BadInput
 from slacktide.messages import Recommendation
 from slacktide.trace import Trace
 
 SHOWN_NAMES = 8  # of those that are there, where none matches
+DRAWN = 40  # findings: the first of a ranking, so that a page of a large fleet stays small
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,23 +44,76 @@ class Filters:
     namespaces: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ()  # in lower case
     workload: re.Pattern[str] | None = None
+    clusters: tuple[str, ...] = ()
+    labels: Selector = EVERYTHING
 
-    def want(self, advice: Recommendation) -> bool:
-        """Whether a container passes all of them."""
+    def want(self, advice: Recommendation, known: Circumstances = UNKNOWN) -> bool:
+        """Whether a container passes all of them; labels that nobody knows pass none."""
         return bool(
-            (not self.namespaces or advice.namespace in self.namespaces)
+            (not self.clusters or advice.cluster in self.clusters)
+            and (not self.labels.requirements or self._labelled(known))
+            and (not self.namespaces or advice.namespace in self.namespaces)
             and (not self.kinds or advice.kind.casefold() in self.kinds)
             and (self.workload is None or self.workload.search(advice.workload))
         )
 
+    def _labelled(self, known: Circumstances) -> bool:
+        pairs = known.label_pairs
+        return pairs is not None and self.labels.wants(pairs)
 
-def filters(namespaces: Sequence[str], kinds: Sequence[str], workload: str | None) -> Filters:
-    """The filters as typed. Raises `BadInput` where the pattern is none."""
+
+def filters(
+    namespaces: Sequence[str],
+    kinds: Sequence[str],
+    workload: str | None,
+    clusters: Sequence[str] = (),
+    labels: str = "",
+) -> Filters:
+    """The filters as typed. Raises `BadInput` where the pattern or the selector is none."""
     try:
         pattern = None if workload is None else re.compile(workload)
     except (re.error, OverflowError, RecursionError) as error:
         raise BadInput(f"--workload {workload!r}: no regular expression: {error}") from error
-    return Filters(tuple(namespaces), tuple(kind.casefold() for kind in kinds), pattern)
+    return Filters(
+        tuple(namespaces),
+        tuple(kind.casefold() for kind in kinds),
+        pattern,
+        tuple(clusters),
+        selector(labels),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class TraceSource:
+    """A trace and the times that are asked about, each once, ascending."""
+
+    trace: Trace
+    times: tuple[int, ...]
+
+    def findings(
+        self,
+        now_s: int,
+        wanted: Filters,
+        settings: SizingSettings,
+        before: Mapping[Key, Standing],
+        how: MindfulSettings,
+    ) -> tuple[Finding, ...]:
+        """As `findings_at`; who was not seen is said on stderr."""
+        past = seen(self.trace, now_s)
+        say_unseen(past, now_s)
+        return findings_at(past, now_s, wanted, settings, before, how=how)
+
+    def pictures(
+        self, findings: Sequence[Finding], window_s: int
+    ) -> Mapping[Key, tuple[Bars, Bars | None]]:
+        """As `pictures`, at the newest time."""
+        now_s = self.times[-1]
+        return pictures(seen(self.trace, now_s), now_s, findings, window_s=window_s)
+
+
+def trace_source(trace: Trace, at_s: Sequence[int]) -> TraceSource:
+    """The trace at the wanted times. Raises `BadInput` where one lies after its end."""
+    return TraceSource(trace, times_of(trace, at_s))
 
 
 def times_of(trace: Trace, at_s: Sequence[int]) -> tuple[int, ...]:
@@ -70,8 +131,12 @@ def findings_at(
     wanted: Filters,
     settings: SizingSettings,
     before: Mapping[Key, Standing] = {},
+    *,
+    how: MindfulSettings = DEFAULTS,
 ) -> tuple[Finding, ...]:
-    """Ranked findings of one time, from what was `seen(...)` until then.
+    """Ranked findings of one time, from what was `seen(...)` of a trace until then.
+
+    A trace knows no circumstances, so only floors that were asked for change a number.
 
     What stood `before`, or is declared, stands where a change would be noise.
 
@@ -79,15 +144,86 @@ def findings_at(
         BadInput: nothing that runs then is wanted.
     """
     containers = containers_of(past)
-    there = recommendations(history_of(past), containers, now_s, settings)
+    return judged(
+        recommendations(history_of(past), containers, now_s, settings),
+        declared_by_container(past, containers, now_s),
+        bytes_per_core(past.nodes.cpu_cores, past.nodes.memory_bytes),
+        now_s=now_s,
+        wanted=wanted,
+        before=before,
+        how=how,
+        sizing=settings,
+    )
+
+
+def judged(
+    there: Sequence[Recommendation],
+    beside: Mapping[Key, Declared],
+    weight: float,
+    *,
+    now_s: int,
+    wanted: Filters,
+    before: Mapping[Key, Standing] = {},
+    known: Mapping[Key, Circumstances] = {},
+    how: MindfulSettings = DEFAULTS,
+    sizing: SizingSettings,
+) -> tuple[Finding, ...]:
+    """Ranked findings from the law's recommendations and what `circumstances.merged` knows.
+
+    Jobs are answered from their runs instead, and what only ever runs at a pod's start is left
+    out. `weight` is what `bytes_per_core` gives; all seconds have one origin.
+
+    Raises:
+        BadInput: nothing that is there is wanted.
+    """
+    held = [steady(one, before.get(key_of(one), declared(one))) for one in there]
+    advised = [one for one in held if one.kind not in KINDS or key_of(one) not in known]
+    jobs = [key for key in sorted(known) if key[2] in KINDS]
+    advised += [advice_from_runs(key, known[key], now_s=now_s, sizing=sizing) for key in jobs]
+    of = {key_of(one): known.get(key_of(one), UNKNOWN) for one in advised}
     kept = [
-        steady(one, before.get(key_of(one), declared(one))) for one in there if wanted.want(one)
+        mindful(one, of[key_of(one)], how)
+        for one in advised
+        if wanted.want(one, of[key_of(one)]) and not of[key_of(one)].only_at_start
     ]
     if not kept:
-        raise BadInput(_nothing(there, now_s))
-    beside = declared_by_container(past, containers, now_s)
-    weight = bytes_per_core(past.nodes.cpu_cores, past.nodes.memory_bytes)
-    return ranked([finding(one, beside[key_of(one)]) for one in kept], weight)
+        raise BadInput(_nothing(advised, now_s, wanted, of))
+    found = [finding(one, _declared(one, beside, of), of[key_of(one)]) for one in kept]
+    return ranked(found, weight)
+
+
+def pictures(
+    past: Trace, now_s: int, findings: Sequence[Finding], *, window_s: int
+) -> Mapping[Key, tuple[Bars, Bars | None]]:
+    """CPU and memory of the first findings over the window, all replicas together."""
+    history, names = history_of(past).until(now_s), containers_of(past)
+    rows: dict[Key, list[int]] = {}
+    columns = (names.namespace, names.workload, names.kind, names.container, names.cluster)
+    for row, key in enumerate(zip(*columns, strict=True)):
+        rows.setdefault(key, []).append(row)
+    drawn: dict[Key, tuple[Bars, Bars | None]] = {}
+    for found in findings[:DRAWN]:
+        key, every = key_of(found.advice), history.interval_s
+        members = np.array(rows.get(key, []), dtype=np.int64)
+        cpu = bars(history.cpu_cores[members], interval_s=every, window_s=window_s)
+        memory = None
+        if history.memory_bytes is not None:
+            memory = bars(history.memory_bytes[members], interval_s=every, window_s=window_s)
+        drawn[key] = (cpu, memory)
+    return drawn
+
+
+def _declared(
+    advice: Recommendation,
+    beside: Mapping[Key, Declared],
+    known: Mapping[Key, Circumstances],
+) -> Declared:
+    """As the pods that run declare it; of a Job between its runs as its newest run did."""
+    key = key_of(advice)
+    newest = known[key]
+    return beside.get(key) or Declared(
+        (), (advice.cluster,), newest.cpu_limit_cores, newest.memory_limit_bytes
+    )
 
 
 def now_standing(
@@ -108,13 +244,24 @@ def say_unseen(past: Trace, now_s: int) -> None:
         click.echo(f"at {now_s} s {len(names)} pods run without any sample: {first}", err=True)
 
 
-def _nothing(there: Sequence[Recommendation], now_s: int) -> str:
+def _nothing(
+    there: Sequence[Recommendation],
+    now_s: int,
+    wanted: Filters,
+    known: Mapping[Key, Circumstances],
+) -> str:
     """Why no row is left, and what could have been asked for."""
     if not there:
         return f"at {now_s} s nothing runs; --at TS asks for another time"
+    if wanted.labels.requirements and all(one.labels is None for one in known.values()):
+        return "--selector: this history knows no labels; leave -s away, or filter by --workload"
     namespaces = ", ".join(_first({one.namespace for one in there}))
     kinds = ", ".join(_first({one.kind for one in there}))
-    return f"nothing matches at {now_s} s; namespaces there: {namespaces}; kinds: {kinds}"
+    clusters = ", ".join(_first({one.cluster for one in there}))
+    return (
+        f"nothing matches at {now_s} s; namespaces there: {namespaces}; kinds: {kinds};"
+        f" clusters: {clusters}"
+    )
 
 
 def _first(names: set[str]) -> Iterator[str]:

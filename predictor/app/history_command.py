@@ -10,11 +10,13 @@ import click
 
 from predictor.adapters.parquet_store import ParquetStore
 from predictor.adapters.repair import Repair
+from predictor.app.exporting import exported
 from predictor.app.history_summary import summary
 from predictor.app.importing import imported
 from predictor.app.upkeep import compact as compacted_days
 from predictor.app.upkeep import existing, mend
 from slacktide.durations import DURATION
+from slacktide.errors import BadInput
 from slacktide.output import output_option, print_rows
 from slacktide.progress import bars, progress_over
 
@@ -139,6 +141,34 @@ def import_(
         pass
     rows = [{"cluster": name, "samples": samples} for name, samples in stored.items()]
     print_rows(rows, output, title=f"imported into {into}")
+
+
+@history.command()
+@folder
+@click.option("--cluster", help="Default: the only one there.")
+@click.option("--since", type=DURATION, default="28d", show_default=True, help="How far back.")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True)
+def export(history: Path, cluster: str | None, since: int, out: Path) -> None:
+    """Write a stretch of one cluster's history as a trace folder.
+
+    What replays traces then replays your own fleet: whatif, backtest and up.
+
+    \b
+    Examples:
+      slacktide history export history --out my-trace
+      slacktide history export history --cluster east --since 14d --out east
+      slacktide whatif my-trace
+    """
+    store = existing(history)
+    names = store.clusters()
+    if cluster is None and len(names) > 1:
+        raise BadInput(f"{history}: several clusters; give --cluster, one of {', '.join(names)}")
+    trace = exported(store, cluster or names[0], since_s=since, out=out)
+    click.echo(
+        f"{out}: {len(trace.nodes.node)} nodes, {len(trace.pods.pod)} pods,"
+        f" {trace.usage.cpu_cores.shape[1]:,} samples each",
+        err=True,
+    )
 
 
 def _check(store: ParquetStore) -> None:

@@ -19,8 +19,9 @@ from predictor.adapters.patches import Patch, kustomization, patch_files, patche
 from predictor.adapters.recommendations_file import parquet_bytes
 from predictor.adapters.whole_files import make_folder, write_whole
 from predictor.app.recommend_table import print_findings
+from predictor.core.money import Prices
 from predictor.core.ranking import Finding
-from predictor.core.recommend import SizingSettings
+from predictor.core.report import Report
 from slacktide.errors import BadInput
 from slacktide.output import as_text
 
@@ -29,15 +30,8 @@ FORMATS: Final = ("table", *ROWS, "html", "krr-json", "parquet", "kustomize", "p
 SEVERAL_TIMES: Final = (*ROWS, "parquet")  # formats whose rows say what time they are of
 
 
-def emit(
-    findings: Sequence[Finding],
-    output: str,
-    fileoutput: Path | None,
-    *,
-    title: str,
-    settings: SizingSettings,
-) -> None:
-    """The findings in one format, on stdout or in a file.
+def emit(report: Report, output: str, fileoutput: Path | None) -> None:
+    """The report in one format, on stdout or in a file.
 
     Raises:
         BadInput: the file cannot be written, or the format cannot go there.
@@ -45,29 +39,29 @@ def emit(
     if output == "table":
         if fileoutput is not None:
             raise BadInput("-o table is for a terminal; --fileoutput wants html, json, csv, ...")
-        print_findings(findings)
+        print_findings(report)
     elif output == "patch":
-        _emit_patches(_patches(findings), fileoutput)
+        _emit_patches(_patches(report.findings), fileoutput)
     else:
-        _emit_whole(_made(findings, output, title, settings), fileoutput)
+        _emit_whole(_made(report, output), fileoutput)
 
 
-def _made(
-    findings: Sequence[Finding], output: str, title: str, settings: SizingSettings
-) -> str | bytes:
+def _made(report: Report, output: str) -> str | bytes:
+    findings = report.findings
     if output == "parquet":
         return parquet_bytes(findings)
     if output == "kustomize":
         return kustomization(_patches(findings))
     if output == "krr-json":
-        return krr_json(findings, settings)
+        return krr_json(findings, report.settings)
     if output == "html":
-        return html_report(findings, title=title)
-    return as_text([row(found) for found in findings], output)
+        return html_report(report)
+    return as_text([row(found, report.prices) for found in findings], output)
 
 
-def row(found: Finding) -> dict[str, Any]:
-    """A finding as a flat row: the recommendation as it is, and what the ranking adds."""
+def row(found: Finding, prices: Prices | None = None) -> dict[str, Any]:
+    """A finding as a flat row: the recommendation, what the ranking adds, and money if priced."""
+    money = {} if prices is None else {"saved_a_month": prices.saving(found)}
     return asdict(found.advice) | {
         "cpu_limit_cores": found.declared.cpu_limit_cores,
         "recommended_cpu_limit_cores": found.cpu_limit.recommended,
@@ -77,6 +71,7 @@ def row(found: Finding) -> dict[str, Any]:
         "severity": str(found.severity),
         "freed_cores": found.freed_cores,
         "freed_bytes": found.freed_bytes,
+        **money,
     }
 
 

@@ -10,8 +10,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from predictor.adapters.cells import COLUMNS, GIB, NUMBERS, cells
-from predictor.core.ranking import Change, Finding, Severity, Side, letter, score
+from predictor.adapters.cells import CLUSTER, MONEY, NAMING, NUMBERS, cells, columns_of
+from predictor.core.ranking import Finding, Severity, Side, letter, score
+from predictor.core.report import Report, summary
 from slacktide.output import print_table
 
 STYLES: Final = {
@@ -28,90 +29,84 @@ TITLES: Final = {
     Side.UNKNOWN: "not enough data",
 }
 
-NAMING: Final = COLUMNS[:5]  # who it is, before what would change
 NARROW: Final = ("container", "CPU request, limit", "memory request, limit", "frees", "severity")
-WIDE: Final = 190  # terminal columns that hold a container in one line
+WIDE: Final = 200  # terminal columns that hold a container in one line
+
+Row = dict[str, Text]  # by column
 
 
-def print_findings(findings: Sequence[Finding]) -> None:
+def print_findings(report: Report) -> None:
     """A table for each side that has any, and what it all comes to."""
     console = Console()
     narrow = console.is_terminal and console.width < WIDE
-    for side, group in groupby(findings, lambda found: found.side):
-        print_table(side_table(side, list(group), narrow=narrow))
-    print_table(_summary(findings))
+    for side, group in groupby(report.findings, lambda found: found.side):
+        print_table(side_table(side, list(group), report, narrow=narrow))
+    print_table(_summary(report))
 
 
-def side_table(side: Side, group: Sequence[Finding], *, narrow: bool) -> Table:
+def side_table(side: Side, group: Sequence[Finding], report: Report, *, narrow: bool) -> Table:
     """One line a container, or two where the terminal is narrow; what is unknown with its reason.
 
     Cells are `Text`, not str: a name is never read as rich's markup.
     """
     table = Table(title=f"{TITLES[side]} ({len(group)})", title_justify="left", header_style="bold")
-    rows = [
-        [Text(text, style) for text, style in zip(cells(found), _styles(found), strict=True)]
-        for found in group
-    ]
-    reasons = [Text(found.advice.reason) for found in group]
+    columns = columns_of(report)
+    rows = [_row(found, report) for found in group]
     if side is Side.UNKNOWN:
-        return _filled(table, NAMING, [row[: len(NAMING)] for row in rows], reasons)
+        naming = [column for column in columns if column in {CLUSTER, *NAMING}]
+        reasons = [Text(found.advice.reason) for found in group]
+        lines = [[*(row[c] for c in naming), why] for row, why in zip(rows, reasons, strict=True)]
+        return _filled(table, (*naming, "what is missing"), lines)
     if narrow:
         return _filled(table, NARROW, [_two_lines(row) for row in rows])
-    return _filled(table, COLUMNS, rows)
+    return _filled(table, columns, [list(row.values()) for row in rows])
 
 
-def _filled(
-    table: Table,
-    columns: Sequence[str],
-    rows: Sequence[Sequence[Text]],
-    reasons: Sequence[Text] = (),
-) -> Table:
+def _filled(table: Table, columns: Sequence[str], rows: Sequence[Sequence[Text]]) -> Table:
     for column in columns:
         table.add_column(column, justify="right" if column in NUMBERS else "left", overflow="fold")
-    if reasons:
-        table.add_column("what is missing")
-    for n, row in enumerate(rows):
-        table.add_row(*row, *reasons[n : n + 1])
+    for row in rows:
+        table.add_row(*row)
     return table
 
 
-def _two_lines(row: Sequence[Text]) -> list[Text]:
-    """The cells of `COLUMNS` as those of `NARROW`, limits and GiB below requests and cores."""
-    namespace, workload, kind, container, replicas = row[:5]
-    cpu, cpu_limit, memory, memory_limit, cores, gib, severity = row[5:]
+def _row(found: Finding, report: Report) -> Row:
+    """A change bears the style of its own severity, the last column that of the worst."""
+    styles = {
+        "CPU request": found.cpu_request.severity,
+        "CPU limit": found.cpu_limit.severity,
+        "memory request": found.memory_request.severity,
+        "memory limit": found.memory_limit.severity,
+        "severity": found.severity,
+    }
+    texts = zip(columns_of(report), cells(found, report), strict=True)
+    return {
+        column: Text(text, STYLES[styles[column]] if column in styles else "")
+        for column, text in texts
+    }
+
+
+def _two_lines(row: Row) -> list[Text]:
+    """A row as the cells of `NARROW`, limits, GiB and money below requests and cores."""
+    where = (row[CLUSTER], " ") if CLUSTER in row else ()
+    who = (row["kind"], " ", row["container"], " x", row["replicas"])
+    frees = [Text.assemble(row["frees cores"], " cores"), Text.assemble(row["frees GiB"], " GiB")]
+    if MONEY in row:
+        frees.append(Text.assemble(row[MONEY], " a month"))
     return [
-        Text.assemble(namespace, "/", workload, "\n", kind, " ", container, " x", replicas),
-        Text("\n").join([cpu, cpu_limit]),
-        Text("\n").join([memory, memory_limit]),
-        Text.assemble(cores, " cores\n", gib, " GiB"),
-        severity,
+        Text.assemble(*where, row["namespace"], "/", row["workload"], "\n", *who),
+        Text("\n").join([row["CPU request"], row["CPU limit"]]),
+        Text("\n").join([row["memory request"], row["memory limit"]]),
+        Text("\n").join(frees),
+        Text.assemble(row["severity"], "\n", row["confidence"]),
     ]
 
 
-def _styles(found: Finding) -> tuple[str, ...]:
-    """One style for each column: a change by its own severity, the last by the worst."""
-    changes: tuple[Change, ...] = (
-        found.cpu_request,
-        found.cpu_limit,
-        found.memory_request,
-        found.memory_limit,
-    )
-    of_changes = tuple(STYLES[change.severity] for change in changes)
-    return ("", "", "", "", "", *of_changes, "", "", STYLES[found.severity])
-
-
-def _summary(findings: Sequence[Finding]) -> Table:
-    """Score and sums; needs and savings apart, so that neither hides the other."""
-    points = score(findings)
-    cores = [found.freed_cores for found in findings]
-    gib = [found.freed_bytes / GIB for found in findings]
-    needed = _above([-c for c in cores]), _above([-size for size in gib])
+def _summary(report: Report) -> Table:
+    """Score and sums."""
+    points = score(report.findings)
     table = Table.grid(padding=(0, 2))
     table.add_row("score", f"{points} of 100 ({letter(points)}), as KRR counts it")
-    table.add_row("hand back", f"{_above(cores):.1f} cores, {_above(gib):.1f} GiB, all replicas")
-    table.add_row("need more", f"{needed[0]:.1f} cores, {needed[1]:.1f} GiB, all replicas")
+    for name, said in summary(report):
+        table.add_row(Text(name), Text(said))
     return table
-
-
-def _above(values: Sequence[float]) -> float:
-    return sum(value for value in values if value > 0)

@@ -9,11 +9,14 @@ already, at most that or what is declared, where something is declared.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
+import numpy as np
+
 from predictor.core.cold import GROUP_SERIES, NAMESPACE_SERIES, high_share
-from slacktide.messages import FloatArray
+from slacktide.messages import FloatArray, Recommendation
 
 # What a number from each rung may claim at most: own history reaches 1 after two weeks.
 CONFIDENCE: Final = {"replicas": 0.5, "group": 0.3, "namespace": 0.15}
@@ -62,5 +65,29 @@ def borrowed(
     elif size < found:
         why = f"what it declares, below {why}"
     confidence = CONFIDENCE[rung]
-    own = "seen for less than a day"
-    return Borrowed(size, confidence, f"{own}, so borrowed: {why} (confidence {confidence:g})")
+    return Borrowed(size, confidence, f"{why} (confidence {confidence:g})")
+
+
+def with_hints(made: Sequence[Recommendation]) -> tuple[Recommendation, ...]:
+    """The recommendations, each without an answer telling what those most like it would suggest.
+
+    A hint is a sentence and no recommendation: nobody should change a request by hearsay. Earlier
+    replicas need no hint, since they are the workload's own history (see `use`).
+    """
+    shares: dict[str, list[float]] = {}
+    for one in made:
+        if one.cpu_request_cores and one.recommended_cpu_request_cores is not None:
+            share = one.recommended_cpu_request_cores / one.cpu_request_cores
+            shares.setdefault(one.namespace, []).append(share)
+    return tuple(_with_hint(one, np.array(shares.get(one.namespace, []))) for one in made)
+
+
+def _with_hint(one: Recommendation, shares: FloatArray) -> Recommendation:
+    if one.recommended_cpu_request_cores is not None:
+        return one
+    declared, nobody = one.cpu_request_cores, np.zeros(0)
+    hint = borrowed(declared=declared, used=0.0, replicas=nobody, group=nobody, shares=shares)
+    if hint is None:
+        return one
+    said = f"until then {hint.size:.3f} cores may be near: {hint.reason}"
+    return replace(one, reason=f"{one.reason}; {said}")

@@ -1,6 +1,7 @@
 """What a pod that has not shown its day and night yet counts for: a ladder from own to declared.
 
-    siblings -> same image or label group -> its namespace's used share of the request -> request
+    itself, longer ago -> siblings -> same image or label group
+        -> its namespace's used share of the request -> request
 
 The first rung with enough evidence answers; which one did is kept for the sentence. Always holds: a
 cold pod counts at least what it used already, and never more than that or its request where it
@@ -15,8 +16,8 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from predictor.core.history import History
-from predictor.core.hours import COLD_HOURS, SeriesHours
+from predictor.core.history import HOUR_S, History, Samples
+from predictor.core.hours import COLD_HOURS, KEPT_HOURS, SeriesHours
 from slacktide.messages import BoolArray, FloatArray, IntArray
 
 SIBLING_HOURS = 48  # that siblings were seen in all, each for a day: less holds no second day
@@ -30,11 +31,12 @@ class Rung(IntEnum):
     """What a cold pod's number stands on."""
 
     USED = 0  # it used more than any rung says
-    SIBLINGS = 1
-    GROUP = 2
-    NAMESPACE = 3
-    REQUEST = 4
-    LARGEST = 5  # declares nothing: the largest peak of the fleet
+    ITSELF = 1  # it was off for two weeks, and is known from before
+    SIBLINGS = 2
+    GROUP = 3
+    NAMESPACE = 4
+    REQUEST = 5
+    LARGEST = 6  # declares nothing: the largest peak of the fleet
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +51,16 @@ class ColdPods:
 
 
 def cold_pods(
-    series: SeriesHours, cold: BoolArray, request: FloatArray, history: History
+    series: SeriesHours,
+    cold: BoolArray,
+    request: FloatArray,
+    history: History,
+    samples: Samples,
 ) -> ColdPods:
-    """Each cold resident at what the ladder says. `cold`, `request` [S], NaN where undeclared."""
+    """Each cold resident at what the ladder says.
+
+    `cold`, `request` [S], NaN where undeclared, `samples` [S, T] of the resource until now.
+    """
     rows = np.flatnonzero(cold)
     peak = series.peak.max(axis=1).astype(np.float64)
     count = np.where(np.isnan(request[rows]), peak[~cold].max(initial=0.0), request[rows])
@@ -63,6 +72,7 @@ def cold_pods(
             (Rung.NAMESPACE, _by_namespace(peak, taught, request, rows, history.namespace)),
             (Rung.GROUP, _by_group(series, taught, rows, history.image, least=GROUP_SERIES)),
             (Rung.SIBLINGS, _by_group(series, taught, rows, history.workload, least=1)),
+            (Rung.ITSELF, _by_itself(samples, rows, history, series.end_s)),
         ):  # from the last rung to the first: the better evidence has the last word
             below = ~(found >= request[rows])  # or nothing is declared
             count = np.where(known, np.where(below, found, request[rows]), count)
@@ -84,6 +94,18 @@ def _pod(series: str) -> str:
 
 
 Says = tuple[BoolArray, FloatArray, IntArray]  # [C] whether it knows, what it says, from how many
+
+
+def _by_itself(samples: Samples, rows: IntArray, history: History, now_s: int) -> Says:
+    """The highest that a pod used before the two weeks in sight, where it was seen for a day."""
+    known, says, among = _silent(rows)
+    sight_s = now_s - KEPT_HOURS * HOUR_S
+    for at in np.flatnonzero(history.start_s[rows] < sight_s):
+        older = samples[rows[at], : max(history.column(sight_s) + 1, 0)]
+        seen = older[~np.isnan(older)]
+        if len(seen) >= COLD_HOURS * history.per_hour:
+            known[at], says[at] = True, seen.max()
+    return known, says, among
 
 
 def _by_group(
@@ -170,6 +192,7 @@ def _said(pods: ColdPods, row: int) -> str:
     others = pods.others[row]
     why = {
         Rung.USED: "what it used already",
+        Rung.ITSELF: "the highest it used before it was off for two weeks",
         Rung.SIBLINGS: f"the highest of its {others} siblings and their spread"
         if others > 1
         else "the highest of its one sibling and its spread",

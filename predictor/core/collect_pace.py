@@ -11,7 +11,7 @@ from typing import Final
 
 from predictor.core.collect_settings import CollectSettings
 
-FEWEST_CELLS: Final = 12  # one container's hour
+FEWEST_CELLS: Final = 12  # one container's hour of intervals
 GOOD_BEFORE_MORE: Final = 20  # answers in a row before the pace grows
 
 

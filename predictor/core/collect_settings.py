@@ -64,15 +64,61 @@ class CollectSettings:
     job_label: str = "job_name"
     """On the Jobs' owners."""
     resource_label: str = "resource"
-    """On requests and limits."""
+    """On requests and limits, and on what nodes have."""
+    throttled_metric: str = "container_cpu_cfs_throttled_periods_total"
+    """A counter of scheduler periods that were cut short: there for containers with a CPU limit."""
+    periods_metric: str = "container_cpu_cfs_periods_total"
+    """A counter of all scheduler periods, which the throttled ones are a share of."""
+    oom_metric: str = "container_oom_events_total"
+    """A counter of OOM kills in a container's cgroup, which is gone when its first process died."""
+    terminated_metric: str = "kube_pod_container_status_last_terminated_reason"
+    """Says OOMKilled after the kills that the counter above dies of."""
+    restarts_metric: str = "kube_pod_container_status_restarts_total"
+    """A counter: a restart whose last reason is OOMKilled is a kill."""
+    reason_label: str = "reason"
+    """On the last termination."""
+    image_metric: str = "kube_pod_container_info"
+    """Which image a container runs: containers of one image are alike."""
+    image_label: str = "image"
+    """On the metric above; `image_spec` is the name as the pod wrote it."""
+    labels_metric: str = "kube_pod_labels"
+    """A pod's labels; kube-state-metrics shows those of its --metric-labels-allowlist."""
+    hpa_target_metric: str = "kube_horizontalpodautoscaler_spec_target_metric"
+    """What an autoscaler holds its pods at: requests that move would move its replicas."""
+    hpa_info_metric: str = "kube_horizontalpodautoscaler_info"
+    """What an autoscaler scales."""
+    hpa_label: str = "horizontalpodautoscaler"
+    """On the autoscalers' metrics."""
+    hpa_metric_label: str = "metric_name"
+    """On the targets: cpu, memory, or a metric of the user's own, which is left alone."""
+    hpa_type_label: str = "metric_target_type"
+    """On the targets: utilization (percent of the request) or average (an amount per pod)."""
+    hpa_kind_label: str = "scaletargetref_kind"
+    """On the autoscalers' info."""
+    hpa_name_label: str = "scaletargetref_name"
+    """On the autoscalers' info."""
+    jvm_heap_metric: str = "jvm_memory_max_bytes"
+    """The largest a heap pool may grow: Micrometer's name, and client_java's since 1.0."""
+    jvm_old_heap_metric: str = "jvm_memory_bytes_max"
+    """The same of client_java before 1.0, asked for where the first is not there."""
+    jvm_area_label: str = "area"
+    """On the heap metrics: heap, or nonheap, which is not counted."""
+    jvm_pool_label: str = "id"
+    """On the heap metrics, a pool of the heap; pools without a bound say -1 and are not counted."""
+    allocatable_metric: str = "kube_node_status_allocatable"
+    """What pods may use of a node."""
+    capacity_metric: str = "kube_node_status_capacity"
+    """What a node has, for where the metric above is not kept."""
     interval_s: int = 300
     """Seconds between samples kept: short enough for a peak, and what the public traces have."""
     burst_s: int = 120
-    """Seconds of one rate within the highest of an interval: two scrapes a minute apart."""
+    """Seconds of one short rate, of which mean, p95 and highest are made: two scrapes or more."""
+    burst_every_s: int = 60
+    """Seconds from one short rate to the next: each costs an answer of 35 bytes a container."""
     settle_s: int = 300
     """Seconds after an hour's end before it is read: late scrapes and remote writes are there."""
-    most_cells: int = 50_000
-    """Series x points of one query: some 3 MB of answer, a hundredth of a server's sample limit."""
+    most_cells: int = 25_000
+    """Series x points of one query: 1 MB of answer; larger ones cost memory and save little."""
     most_in_flight: int = 4
     """Queries at once: half of a small server's query slots stay free for people."""
     most_bytes: int = 64 * MIB
@@ -86,7 +132,9 @@ class CollectSettings:
     longest_backoff_s: float = 30.0
     """Seconds between tries at most, whatever the server asks for."""
     most_requests: int = 200
-    """For one measure of a piece, all halves counted: beyond it the piece is reported missing."""
+    """For one question, all its halves counted: beyond it its namespaces are reported missing."""
+    accept_encoding: str = "identity"
+    """Packing an answer costs the server more than finding it; `gzip` over a line one pays for."""
     tenant_header: str = "X-Scope-OrgID"
     """Mimir's, Cortex's and Loki's; Thanos' receivers use THANOS-TENANT."""
 
@@ -98,6 +146,8 @@ class CollectSettings:
             raise ValueError(f"interval_s {self.interval_s}: give whole minutes dividing an hour")
         if not 0 < self.burst_s <= self.interval_s:
             raise ValueError(f"burst_s {self.burst_s}: give 1 to interval_s {self.interval_s}")
+        if self.interval_s % self.burst_every_s:
+            raise ValueError(f"burst_every_s {self.burst_every_s}: give a part of interval_s")
 
 
 def _check(name: str, value: object) -> None:
@@ -105,7 +155,7 @@ def _check(name: str, value: object) -> None:
         if name == "cluster_label" and not value:
             return
         shape = _METRIC if name.endswith("_metric") else _LABEL
-        if name == "tenant_header":
+        if name in {"tenant_header", "accept_encoding"}:
             shape = re.compile(r"[A-Za-z0-9-]+")
         if not shape.fullmatch(value):
             raise ValueError(f"{name} {value!r} is no name that a server could have")

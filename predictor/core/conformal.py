@@ -22,8 +22,12 @@ from slacktide.messages import FloatArray
 
 MOST_DEBT: Final = 1.0  # in moments at which every node broke its promise; more is forgiven
 DEBT_WEIGHT: Final = 0.2  # at most debt the risk in use is exp(-0.2) = 0.82 of the promise
-UNSEEN_WINDOWS: Final = 0.5  # counted above every score: between no correction and conformal's
-# full n + 1, since windows that overlap are neither one observation nor as many as their rows
+DAY_S: Final = 86_400
+# Days of a node counted above every score. Conformal's n + 1 asks for one where each is a single
+# observation. A burst breaks several short windows of its day, so nearly one; a window of a day
+# meets it once, and a quarter kept the promise on every fleet measured.
+UNSEEN_DAYS: Final = 0.8
+UNSEEN_DAYS_OF_LONG: Final = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,21 +48,27 @@ class PromiseKeeper:
         return self.risk * float(np.exp(-DEBT_WEIGHT * self.debt))
 
 
+def unseen_rows_of(horizon_s: int, *, every_s: float) -> float:
+    """Rows to count above every score, of windows of a horizon begun every `every_s` on a node."""
+    days = UNSEEN_DAYS if horizon_s < DAY_S else UNSEEN_DAYS_OF_LONG * horizon_s / DAY_S
+    return days * DAY_S / every_s
+
+
 def margin(
     scores: FloatArray,
     age_s: FloatArray,
     *,
     risk: float,
     half_life_s: float,
-    rows_per_window: float = 1.0,
+    unseen_rows: float = 0.5,
 ) -> float:
     """The score exceeded by a share `risk` of the weight of past scores.
 
-    `scores` [R > 0], `age_s` [R] since each was forecast, `rows_per_window` how many overlapping
-    rows count as one independent window. With few scores the answer is their maximum.
+    `scores` [R > 0], `age_s` [R] since each was forecast, `unseen_rows` how many are counted above
+    every score (see `unseen_rows_of`). With few scores the answer is their maximum.
     """
     weight = np.exp2(-age_s / half_life_s)
     order = np.argsort(scores, kind="stable")
     below = np.cumsum(weight[order])
-    level = (1.0 - risk) * (below[-1] + UNSEEN_WINDOWS * rows_per_window)
+    level = (1.0 - risk) * (below[-1] + unseen_rows)
     return float(scores[order][min(int(np.searchsorted(below, level)), len(scores) - 1)])

@@ -10,6 +10,7 @@ import math
 from predictor.core.cold import said_of_cold
 from predictor.core.history import HOUR_S
 from predictor.core.learning import Kept
+from slacktide.messages import FloatArray
 
 GIB = 1 << 30
 
@@ -19,19 +20,25 @@ def sentence(
     *,
     node: int,
     horizon: int,
-    horizon_s: int,
+    horizons_s: tuple[int, ...],
     capacity_cores: float,
     risk: float,
-    calibrated: bool,
-    realised: float,
+    calibrated: tuple[bool, ...],
+    realised: FloatArray,
 ) -> str:
-    """One forecast in words. `realised` is the broken share so far, NaN where none has matured."""
+    """One forecast in words.
+
+    Of each horizon [H]: `calibrated` and `realised`, the broken share so far, NaN where no window
+    is over.
+    """
     view = kept.outlook
     keeps = f"keeps {kept.kept[node, horizon]:.1f} of {capacity_cores:g} cores"
-    added = kept.margin[node, horizon]
+    by = int(kept.by_horizon[node, horizon])
+    added = kept.margin[node, by]
+    other = "" if by == horizon else f"as for {horizons_s[by] // HOUR_S} h, "
     parts = [
-        f"{keeps} for {horizon_s // HOUR_S} h: {_base(kept, node, horizon)}",
-        _margin(added, calibrated=calibrated, risk=risk, realised=realised),
+        f"{keeps} for {horizons_s[horizon] // HOUR_S} h: {other}{_base(kept, node, by)}",
+        _margin(added, calibrated=calibrated[by], risk=risk, realised=float(realised[by])),
     ]
     if kept.gap_factor[node] > 1:
         parts.append(
@@ -52,11 +59,28 @@ def memory_sentence(
     most = kept.kept[node, horizon]
     if math.isnan(most):
         return "memory: the node's capacity is unknown, so nothing is promised"
-    return (
-        f"memory: keeps {most / GIB:.1f} of {capacity_bytes / GIB:.0f} GiB, 7-day peak"
-        f" {kept.outlook.week_peak[node] / GIB:.1f} and its pods' peaks together"
-        f" {kept.outlook.week_sum_of_peaks[node] / GIB:.1f}; {100 * risk:g} % of windows may exceed"
-    )
+    by, view = int(kept.by_horizon[node, horizon]), kept.outlook
+    added = kept.margin[node, by] / GIB
+    parts = [
+        f"memory: keeps {most / GIB:.1f} of {capacity_bytes / GIB:.0f} GiB",
+        (
+            f"{kept.base[node, by] / GIB:.1f} between the 7-day peak"
+            f" {view.week_peak[node] / GIB:.1f} and the pods' peaks together"
+            f" {view.week_sum_of_peaks[node] / GIB:.1f}"
+        ),
+        f"{_signed(added)} so that {100 * risk:g} % of windows may exceed it",
+    ]
+    if kept.gap_factor[node] > 1:
+        parts.append(f"x {kept.gap_factor[node]:g} because the node is silent")
+    if kept.cold_request[node]:
+        parts.append(f"plus {kept.cold_request[node] / GIB:.1f} for cold pods")
+    if most >= capacity_bytes:
+        parts.append("capped at the node's capacity")
+    return ", ".join(parts)
+
+
+def _signed(added: float) -> str:
+    return f"{'plus' if added >= 0 else 'less'} {abs(added):.1f}"
 
 
 def _base(kept: Kept, node: int, horizon: int) -> str:
@@ -74,7 +98,4 @@ def _margin(added: float, *, calibrated: bool, risk: float, realised: float) -> 
     so_far = f"realised so far {100 * realised:.2g} %"
     if math.isnan(realised):
         so_far = "none is over yet"
-    return (
-        f"{'plus' if added >= 0 else 'less'} {abs(added):.1f} calibrated so that"
-        f" {100 * risk:g} % of windows exceed it ({so_far})"
-    )
+    return f"{_signed(added)} calibrated so that {100 * risk:g} % of windows exceed it ({so_far})"

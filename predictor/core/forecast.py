@@ -168,11 +168,11 @@ def _forecasts(
             cpu,
             node=node,
             horizon=horizon,
-            horizon_s=settings.horizons_s[horizon],
+            horizons_s=settings.horizons_s,
             capacity_cores=float(capacity[node]),
             risk=settings.cpu_risk,
-            calibrated=state.cpu.margins[horizon] is not None,
-            realised=float(realised()[horizon]),
+            calibrated=tuple(margin is not None for margin in state.cpu.margins),
+            realised=realised(),
         )
         if memory is None:
             return said

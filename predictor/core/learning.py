@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 
 from predictor.core.cold import ColdPods, cold_pods
-from predictor.core.conformal import PromiseKeeper, margin
+from predictor.core.conformal import PromiseKeeper, margin, unseen_rows_of
 from predictor.core.history import HOUR_S, History, Samples
 from predictor.core.hours import NodeHours, SeriesHours, missing_hours, node_hours, series_hours
 from predictor.core.ledger import Evidence, Ledger, Moment, evidence, evidence_features, settle
@@ -24,9 +24,9 @@ from predictor.core.outlook import Outlook, cold_series, outlook
 from predictor.core.quantile_model import QuantileModel, fit, independent_windows, predict
 from slacktide.messages import BoolArray, FloatArray, IntArray
 
-# Silent hours and the factor from then on: how much larger measured peaks over 24 h and the silence
-# are than over 24 h (1.01, 1.04, 1.11, 1.18, 1.32 on a fleet of business VMs), rounded up.
-GAP_STEPS: Final = ((1, 1.02), (4, 1.05), (12, 1.1), (24, 1.2), (72, 1.4))
+# Silent hours and the factor from then on: by how much what was kept for 24 h must be larger, where
+# it is that much older, to be broken as rarely as a fresh one. Medians of eight fleets.
+GAP_STEPS: Final = ((1, 1.01), (4, 1.03), (12, 1.05), (24, 1.07), (72, 1.15))
 LEAST_SHARE_OF_BASE = 0.5  # however calm it was, a margin never takes more than half of the base
 
 
@@ -61,7 +61,7 @@ class Learned:
     sums: NodeHours | None
     ledger: Ledger
     models: tuple[QuantileModel | None, ...]  # [H]
-    fitted_rows: tuple[int, ...]  # [H] evidence behind each model
+    fitted_rows: tuple[int, ...]  # [H] windows behind each model
     fitted_s: tuple[int, ...]  # [H]
     margins: tuple[float | None, ...]  # [H] share of capacity; None while there is too little
     keepers: tuple[PromiseKeeper, ...]  # [H]
@@ -74,6 +74,7 @@ class Kept:
     kept: FloatArray  # [N, H] <= capacity; NaN where the capacity is unknown
     base: FloatArray  # [N, H]
     margin: FloatArray  # [N, H] in cores or bytes
+    by_horizon: IntArray  # [N, H] whose base and margin are kept: its own, or one that needs more
     gap_factor: FloatArray  # [N]
     cold_request: FloatArray  # [N] what cold pods count for
     cold: ColdPods
@@ -176,18 +177,26 @@ def _calibrate(
     if rows is None:
         return learned
     windows = independent_windows(
-        rows=len(rows.at_s), horizon_s=pace.horizons_s[index], every_s=pace.learn_every_s
+        rows=rows.windows, horizon_s=pace.horizons_s[index], every_s=pace.learn_every_s
     )
     if resource.modelled:
-        learned = _refit(learned, rows, index, windows=windows, now_s=now_s)
+        learned = _refit(
+            learned,
+            rows,
+            index,
+            horizon_s=pace.horizons_s[index],
+            windows=windows,
+            now_s=now_s,
+        )
     if windows < pace.least_windows:
         return learned
+    sampled = len(rows.at_s) / rows.windows
     found = margin(
         (rows.warm_peak - rows.base) / rows.scale,
         (now_s - rows.at_s).astype(np.float64),
         risk=keeper.risk_in_use,
         half_life_s=pace.half_life_s,
-        rows_per_window=max(pace.horizons_s[index], DAY_S) / pace.learn_every_s,  # bursts cluster
+        unseen_rows=sampled * unseen_rows_of(pace.horizons_s[index], every_s=pace.learn_every_s),
     )
     return replace(learned, margins=_put(learned.margins, index, found))
 
@@ -203,18 +212,27 @@ LEAST_WINDOWS = 40.0  # independent ones; fewer are not worth a tree,
 LEAST_SPAN_S = 3 * DAY_S  # nor are many of the same few days
 
 
-def _refit(learned: Learned, rows: Evidence, index: int, *, windows: float, now_s: int) -> Learned:
-    grown = len(rows.at_s) >= REFIT_GROWTH * learned.fitted_rows[index]
+def _refit(
+    learned: Learned, rows: Evidence, index: int, *, horizon_s: int, windows: float, now_s: int
+) -> Learned:
+    grown = rows.windows >= REFIT_GROWTH * learned.fitted_rows[index]
     if not grown and now_s - learned.fitted_s[index] < REFIT_AGE_S:
         return learned
     if windows < LEAST_WINDOWS or now_s - int(rows.at_s[0]) < LEAST_SPAN_S:
         return learned
     features = evidence_features(learned.ledger, index)
-    model = fit(features, rows.warm_peak / rows.reference, windows=windows)
+    model = fit(
+        features,
+        rows.reference,
+        rows.scale,
+        rows.warm_peak,
+        horizon_s=horizon_s,
+        windows=windows,
+    )
     return replace(
         learned,
         models=_put(learned.models, index, model),
-        fitted_rows=_put(learned.fitted_rows, index, len(rows.at_s)),
+        fitted_rows=_put(learned.fitted_rows, index, rows.windows),
         fitted_s=_put(learned.fitted_s, index, now_s),
     )
 
@@ -231,7 +249,7 @@ def _keep(
 ) -> Kept:
     base = np.stack(
         [
-            predict(model, view.features[:, index], view.reference)
+            predict(model, view.features[:, index], view.reference, scale)
             for index, model in enumerate(learned.models)
         ],
         axis=1,
@@ -239,14 +257,16 @@ def _keep(
     added = _added(learned.margins, base, scale, pace)
     factor = gap_factor(view.silent_hours)
     assert learned.series is not None  # noqa: S101  _look made it
-    pods, nodes = cold_pods(learned.series, cold, resource.request, history), len(view.reference)
-    cold_request = np.bincount(pods.node, pods.count, minlength=nodes).astype(np.float64)
-    warm = _reaching_further(base + added, view.silent_hours, pace.horizons_s)
+    pods = cold_pods(learned.series, cold, resource.request, history, resource.samples)
+    cold_request = np.bincount(pods.node, pods.count, len(view.reference)).astype(np.float64)
+    by = reaching_further(base + added, view.silent_hours, pace.horizons_s)
+    warm = np.take_along_axis(base + added, by, axis=1)
     total = warm * factor[:, None] + cold_request[:, None]
     return Kept(
         kept=np.minimum(total, resource.capacity[:, None]),
         base=base,
         margin=added,
+        by_horizon=by,
         gap_factor=factor,
         cold_request=cold_request,
         cold=pods,
@@ -268,16 +288,19 @@ def _added(
     return np.maximum(added, -LEAST_SHARE_OF_BASE * base)
 
 
-def _reaching_further(
+def reaching_further(
     kept: FloatArray, silent_hours: IntArray, horizons_s: tuple[int, ...]
-) -> FloatArray:
-    """[N, H] never less than for a shorter horizon, and in a gap what its whole length needs.
+) -> IntArray:
+    """[N, H] the horizon that each one takes its forecast from.
 
-    A node silent for s hours is forecast h + s hours ahead of what is known of it.
+    Never less is kept than for a shorter horizon. A node silent for s hours is forecast h + s hours
+    ahead of what is known of it, so the horizon that covers this speaks.
     """
     reach_s = np.asarray(horizons_s) + HOUR_S * silent_hours[:, None]
     covering = np.minimum(np.searchsorted(horizons_s, reach_s), len(horizons_s) - 1)
-    return np.take_along_axis(np.maximum.accumulate(kept, axis=1), covering, axis=1)
+    most = np.maximum.accumulate(kept, axis=1)
+    largest = np.maximum.accumulate(np.where(kept >= most, np.arange(kept.shape[1]), 0), axis=1)
+    return np.take_along_axis(largest, covering, axis=1)
 
 
 def gap_factor(silent_hours: IntArray) -> FloatArray:

@@ -16,6 +16,8 @@ from predictor.core.outlook import FeatureTable
 from slacktide.messages import BoolArray, FloatArray, IntArray
 
 LEAST_REFERENCE = 1e-6  # cores or bytes; below it a node had no warm pod that used anything
+MOST_ROWS = 60_000  # to learn from: more cost time and change no third digit
+GOLDEN = (5**0.5 - 1) / 2
 TRUSTED_SHARE = 0.5  # of a window's samples; a window seen less is no evidence of calm
 
 
@@ -105,29 +107,45 @@ def _settled(
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Settled and trusted windows of one horizon, as rows."""
+    """Settled and trusted windows of one horizon, as R rows; of very many, an even part."""
 
+    windows: int  # that the rows are all, or an even part, of
     at_s: IntArray  # [R]
-    node: IntArray  # [R]
     reference: FloatArray  # [R]
     scale: FloatArray  # [R]
     base: FloatArray  # [R]
     warm_peak: FloatArray  # [R]
 
 
-def _picked(ledger: Ledger, index: int) -> list[tuple[Moment, IntArray]]:
+def _picked(ledger: Ledger, index: int) -> tuple[int, list[tuple[Moment, IntArray]]]:
+    """How many windows teach, and of each moment the nodes that are taken as rows."""
     rows = [(moment, np.flatnonzero(moment.teaches[:, index])) for moment in ledger]
-    return [(moment, trusted) for moment, trusted in rows if trusted.size]
+    taken, first, picked = evenly(sum(len(nodes) for _, nodes in rows)), 0, []
+    for moment, nodes in rows:
+        kept = nodes[taken[first : first + len(nodes)]]
+        first += len(nodes)
+        if kept.size:
+            picked.append((moment, kept))
+    return first, picked
+
+
+def evenly(rows: int) -> BoolArray:
+    """[rows] which to learn from: all of them, or MOST_ROWS spread so that no pattern is followed.
+
+    Steps of the golden ratio: any stretch of rows gives its share, and no node is always left out.
+    """
+    kept: BoolArray = np.arange(rows) * GOLDEN % 1.0 < MOST_ROWS / max(rows, 1)
+    return kept
 
 
 def evidence(ledger: Ledger, index: int) -> Evidence | None:
-    """Every trusted window of horizon `index`; None where there is none."""
-    picked = _picked(ledger, index)
+    """The trusted windows of horizon `index`; None where there is none."""
+    windows, picked = _picked(ledger, index)
     if not picked:
         return None
     return Evidence(
+        windows=windows,
         at_s=np.concatenate([np.full(len(rows), m.at_s) for m, rows in picked]),
-        node=np.concatenate([rows for _, rows in picked]),
         reference=np.concatenate([m.reference[rows] for m, rows in picked]),
         scale=np.concatenate([m.scale[rows] for m, rows in picked]),
         base=np.concatenate([m.base[rows, index] for m, rows in picked]),
@@ -137,4 +155,4 @@ def evidence(ledger: Ledger, index: int) -> Evidence | None:
 
 def evidence_features(ledger: Ledger, index: int) -> FeatureTable:
     """[R, F] features of the rows of `evidence`: apart, since only a refit needs so much memory."""
-    return np.concatenate([m.features[rows, index] for m, rows in _picked(ledger, index)])
+    return np.concatenate([m.features[rows, index] for m, rows in _picked(ledger, index)[1]])

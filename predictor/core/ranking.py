@@ -15,12 +15,11 @@ from enum import StrEnum
 
 import numpy as np
 
+from predictor.core.circumstances import UNKNOWN, Circumstances
 from predictor.core.recommend import MIB
-from predictor.core.use import Containers
+from predictor.core.use import Containers, Key
 from slacktide.messages import FloatArray, Recommendation
 from slacktide.trace import Trace
-
-Key = tuple[str, str, str, str]  # namespace, workload, kind, container
 
 LEAST_CHANGE_SHARE = 0.1  # of what is declared: VPA's updater leaves smaller changes alone
 BYTES_PER_CORE = float(4 << 30)  # where no node tells its memory
@@ -97,6 +96,7 @@ class Finding:
     side: Side
     freed_cores: float  # of all replicas; negative where they need more
     freed_bytes: float
+    known: Circumstances = UNKNOWN
 
 
 def declared_by_container(
@@ -113,6 +113,7 @@ def declared_by_container(
         containers.workload,
         containers.kind,
         containers.container,
+        containers.cluster,
         strict=True,
     )
     for row, key in enumerate(names):
@@ -129,17 +130,19 @@ def declared_by_container(
     }
 
 
-def finding(advice: Recommendation, declared: Declared) -> Finding:
+def finding(advice: Recommendation, declared: Declared, known: Circumstances = UNKNOWN) -> Finding:
     """Holds one recommendation against what is declared.
 
-    The recommended memory limit equals the request, as KRR's does; no CPU limit is recommended.
+    The recommended memory limit equals the request, as KRR's does, unless the advice says more; no
+    CPU limit is recommended.
     """
     cpu, memory = advice.recommended_cpu_request_cores, advice.recommended_memory_request_bytes
+    limit = advice.recommended_memory_limit_bytes or memory
     changes = (
         _change(advice.cpu_request_cores, cpu, _CPU_STEPS, answered=cpu is not None),
         _change(declared.cpu_limit_cores, None, _CPU_STEPS, answered=cpu is not None),
         _change(advice.memory_request_bytes, memory, _MEMORY_STEPS, answered=memory is not None),
-        _change(declared.memory_limit_bytes, memory, _MEMORY_STEPS, answered=memory is not None),
+        _change(declared.memory_limit_bytes, limit, _MEMORY_STEPS, answered=memory is not None),
     )
     return Finding(
         advice=advice,
@@ -152,6 +155,7 @@ def finding(advice: Recommendation, declared: Declared) -> Finding:
         side=_side(changes[0], changes[2]),
         freed_cores=changes[0].frees * advice.replicas,
         freed_bytes=changes[2].frees * advice.replicas,
+        known=known,
     )
 
 
@@ -173,7 +177,7 @@ def ranked(findings: Sequence[Finding], bytes_per_core: float) -> tuple[Finding,
 
 def key_of(advice: Recommendation) -> Key:
     """The container's name in full."""
-    return advice.namespace, advice.workload, advice.kind, advice.container
+    return advice.namespace, advice.workload, advice.kind, advice.container, advice.cluster
 
 
 def bytes_per_core(cpu_cores: FloatArray, memory_bytes: FloatArray) -> float:

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from predictor.core.borrowed import with_hints
 from predictor.core.history import HOUR_S, History
 from predictor.core.use import DAY_HOURS, Containers, statistics
 from slacktide.messages import FloatArray, Recommendation
@@ -76,10 +77,10 @@ def recommendations(
 def recommended(
     use: pa.Table, now_s: int, settings: SizingSettings = SizingSettings()
 ) -> tuple[Recommendation, ...]:
-    """One recommendation for each row of a whole fleet's `USE`, in its order."""
-    rows: list[Use] = use.to_pylist()
+    """One recommendation for each row of a whole fleet's `USE` that has a replica, in its order."""
+    rows: list[Use] = [row for row in use.to_pylist() if row["replicas"]]
     step_bytes = _step(rows, settings)
-    return tuple(_recommend(row, step_bytes, now_s=now_s, settings=settings) for row in rows)
+    return with_hints([_recommend(row, step_bytes, now_s=now_s, settings=settings) for row in rows])
 
 
 def equal_step(rooms: FloatArray, replicas: FloatArray, budget: float) -> float:
@@ -144,6 +145,7 @@ def _recommend(
         memory_upper_bytes=int(sizes[2]) if sizes else None,
         confidence=min(1.0, hours * HOUR_S / settings.window_s),
         reason=_reason(row, cores, sizes, step_bytes=step_bytes, settings=settings),
+        cluster=row["cluster"],
     )
 
 
@@ -175,8 +177,8 @@ def _memory_sizes(row: Use, step_bytes: float, settings: SizingSettings) -> Size
 
 
 def _ceil(value: float, step: float) -> float:
-    """Up to a whole step; the tiny allowance keeps 0.3 / 0.001 from becoming 301."""
-    return float(np.ceil(value / step - 1e-6) * step)
+    """Up to a whole step; the tiny allowance keeps 0.3 / 0.001, and 32-bit 0.245, from one more."""
+    return float(np.ceil(value / step * (1 - 1e-7) - 1e-6) * step)
 
 
 def _reason(

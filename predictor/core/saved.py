@@ -24,7 +24,7 @@ from predictor.core.forecast import ForecastSettings, ForecastState, advance
 from predictor.core.history import History
 from predictor.core.learning import Learned
 from predictor.core.outlook import FEATURES
-from predictor.core.trees import why_unsound
+from predictor.core.quantile_model import why_no_model
 from slacktide.messages import BoolArray
 
 VERSION: Final = 1
@@ -201,7 +201,7 @@ def _hold_against(
             raise Unsound(f"knows {name}, which this history has not")
         _alike(learned, model, series, name)
         for one in learned.models:
-            why = "" if one is None else why_unsound(one.trees, len(FEATURES))
+            why = "" if one is None else why_no_model(one)
             if why:
                 raise Unsound(f"is damaged: in a model of {name} {why}")
         times = [moment.at_s for moment in learned.ledger]

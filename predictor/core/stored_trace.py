@@ -1,8 +1,9 @@
 """A stretch of the stored history as a trace, and as what a fit reads.
 
 A trace counts its seconds from an origin; here that is the midnight of a whole week (counted from
-1970) before the stretch, so that hours and weekdays of every stretch mean the same and what was
-learned on one is true on the next. `origin_s + t` is the store's own time of a trace's second t.
+1970) before the first sample, so that hours and weekdays of every stretch mean the same and what
+was learned on one is true on the next. `origin_s + t` is the store's own time of a trace's second
+t.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from predictor.core.history import HOUR_S, History, history_of
+from predictor.core.history import HOUR_S, History, Samples, history_of, numbered
 from predictor.core.series_matrix import SeriesMatrix, series_matrix
 from predictor.core.use import Containers, containers_of
 from slacktide.messages import FloatArray, IntArray
@@ -22,7 +23,7 @@ from slacktide.trace import NEVER, Nodes, Pods, Trace, Usage
 
 WEEK_S = 7 * 24 * HOUR_S
 QUIET_S = HOUR_S  # a container last seen longer than this before the end has ended
-USED = ("cpu_cores", "cpu_max_cores", "memory_bytes")  # those of `SAMPLES` that a trace has
+USED = ("cpu_cores", "cpu_max_cores", "memory_bytes", "oom_kills")  # of `SAMPLES`
 LONE_KIND = "Pod"  # of a pod that belongs to no workload we know of
 
 _PER_CONTAINER = (
@@ -44,6 +45,8 @@ class StoredTrace:
     cpu_limit_cores: FloatArray
     memory_request_bytes: FloatArray
     memory_limit_bytes: FloatArray
+    image: IntArray  # the same number, the same image; -1 unknown
+    oom_kills: Samples | None  # [S, T]
 
     @property
     def history(self) -> History:
@@ -52,6 +55,9 @@ class StoredTrace:
             history_of(self.trace),
             cpu_request_cores=self.cpu_request_cores,
             memory_request_bytes=self.memory_request_bytes,
+            memory_limit_bytes=self.memory_limit_bytes,
+            image=self.image,
+            oom_kills=self.oom_kills,
         )
 
     @property
@@ -80,13 +86,12 @@ def stored_trace(
     A pod whose containers were last seen clearly before `until_s` has ended; one that nobody knows
     is a workload of its own and runs on no known node; a workload of null is the pod itself.
     """
-    origin_s = origin_of(from_s)
-    columns = [
-        c for c in ("cpu_cores", "cpu_max_cores", "memory_bytes") if c in samples.schema.names
-    ]
     ts_s = samples["ts_s"]
     if len(ts_s) and (pc.min(ts_s).as_py() < from_s or pc.max(ts_s).as_py() > until_s):
         samples = samples.filter((pc.field("ts_s") >= from_s) & (pc.field("ts_s") <= until_s))
+    columns = [name for name in USED if _known(samples, name)]
+    first_s = pc.min(samples["ts_s"]).as_py()
+    origin_s = origin_of(from_s if first_s is None else max(first_s, from_s))
     found = series_matrix(
         samples,
         columns,
@@ -124,8 +129,16 @@ def stored_trace(
         trace=trace,
         origin_s=origin_s,
         known_node=tuple(facts["node"].to_pylist()),
+        image=numbered(facts["image"].to_pylist()),
+        oom_kills=found.values.get("oom_kills"),
         **declared,
     )
+
+
+def _known(samples: pa.Table, name: str) -> bool:
+    """Whether a column says anything; of CPU there is always a matrix."""
+    there = name in samples.column_names and samples[name].null_count < len(samples)
+    return name == "cpu_cores" or there
 
 
 def _facts(found: SeriesMatrix, containers: pa.Table) -> pa.Table:

@@ -20,7 +20,8 @@ from slacktide.trace import Trace
 
 DAY_HOURS = 24
 ROWS_AT_ONCE = 256  # series whose samples fit a core's cache
-NAMES: Final = ("namespace", "workload", "kind", "container")
+NAMES: Final = ("namespace", "workload", "kind", "container", "cluster")
+Key = tuple[str, str, str, str, str]  # the values of NAMES
 WEEK_AND_A_DAY = 8  # days known, before a weekly peak can have been seen twice
 DECLARED: Final = ("cpu_request_cores", "memory_request_bytes")
 STATISTICS: Final = (
@@ -53,16 +54,21 @@ class Containers:
     namespace: tuple[str, ...]
     kind: tuple[str, ...]
     container: tuple[str, ...]
+    cluster: tuple[str, ...]
 
 
 def containers_of(trace: Trace) -> Containers:
     """Names of a trace's series, in the order of `history_of(trace)`."""
     pods, rows = trace.pods, trace.usage.pod.tolist()
+    clusters = trace.nodes.cluster
+    nowhere = clusters[0] if len(set(clusters)) == 1 else ""  # of a pod without a known node
+    node = pods.node.tolist()
     return Containers(
         workload=tuple(pods.workload[row] for row in rows),
         namespace=tuple(pods.namespace[row] for row in rows),
         kind=tuple(pods.kind[row] for row in rows),
         container=trace.usage.container,
+        cluster=tuple(clusters[node[row]] if node[row] >= 0 else nowhere for row in rows),
     )
 
 
@@ -77,22 +83,25 @@ def statistics(
     peak_days: int,
     counted: BoolArray | None = None,
 ) -> pa.Table:
-    """`USE` of the containers of each workload that runs at `now_s`, by name.
+    """`USE` of the containers of each workload that ran within the window, by name.
 
-    Reads nothing later than `now_s`, and no more than `window_s` seconds of it. `counted` [S] is
-    False for series that are no replica here, because another part of the fleet counts them.
+    Reads nothing later than `now_s`, and no more than `window_s` seconds of it. A pod that has
+    ended is no replica and declares nothing, but what it used is its workload's history: new
+    replicas after a rollout are not strangers. `counted` [S] is False for series that are no
+    replica here, because another part of the fleet counts them.
     """
     known = history.until(now_s)
-    rows = np.flatnonzero(known.resident(now_s))
+    ended = (known.node >= 0) & (known.end_s <= now_s) & (known.end_s > now_s - window_s)
+    rows = np.flatnonzero(known.resident(now_s) | ended)
     if not rows.size:
         return USE.empty_table()
     columns: dict[str, object] = {
         name: pa.array(getattr(containers, name)).take(pa.array(rows)) for name in NAMES
     }
-    ones = np.ones(len(rows), dtype=np.int64)
-    columns["replicas"] = ones if counted is None else counted[rows].astype(np.int64)
+    runs = ~ended[rows]
+    columns["replicas"] = (runs if counted is None else runs & counted[rows]).astype(np.int64)
     for name in DECLARED:
-        columns[name] = _nullable(getattr(known, name)[rows])
+        columns[name] = _nullable(np.where(runs, getattr(known, name)[rows], np.nan))
     for resource, samples in (("cpu", known.cpu_cores), ("memory", known.memory_bytes)):
         if samples is None:
             found = dict.fromkeys(STATISTICS, np.full(len(rows), np.nan))

@@ -52,9 +52,19 @@ def vector(*series: tuple[dict[str, str], float, str]) -> Reply:
     return _data("vector", lines)
 
 
+def names(*found: str) -> Reply:
+    """The values of a label."""
+    return _told(list(found))
+
+
 def _data(kind: str, lines: list[dict[str, Any]]) -> Reply:
-    answer = {"status": "success", "data": {"resultType": kind, "result": lines}}
-    return Reply(body=json.dumps(answer).encode())
+    return _told({"resultType": kind, "result": lines})
+
+
+def _told(data: object) -> Reply:
+    """As compact as a server writes it."""
+    answer = {"status": "success", "data": data}
+    return Reply(body=json.dumps(answer, separators=(",", ":")).encode())
 
 
 class FakePrometheus:

@@ -65,6 +65,7 @@ def test_the_printed_inputs_give_the_printed_number(
 def test_the_page_shows_every_step() -> None:
     names = {name for _, name, *_ in FORMULAS}
     assert {"reference", "base", "margin", "counts", "kept", "reclaimable"} <= names
+    assert {"CPU request", "memory request", "room"} <= names
     assert all(BLOCKS.values()), "no block is empty"
 
 
@@ -72,7 +73,10 @@ def test_numbers_are_the_same_from_step_to_step() -> None:
     said = {name: printed for _, name, _, printed, _ in FORMULAS}
     formulas = {name: formula for _, name, formula, *_ in FORMULAS}
     for name, used_by in (
-        ("reference", "base"),
+        ("reference", "of the sum"),
+        ("sum", "of the sum"),
+        ("of the sum", "base"),
+        ("of the trees", "base"),
         ("base", "kept"),
         ("margin", "kept"),
         ("counts", "kept"),
@@ -86,7 +90,7 @@ def test_numbers_are_the_same_from_step_to_step() -> None:
 @pytest.mark.slow
 def test_the_code_still_says_what_the_page_says() -> None:
     checked = subprocess.run(
-        [sys.executable, "scripts/build_worked_example.py", "--check"],
+        [sys.executable, "-m", "scripts.build_worked_example", "--check"],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -19,6 +19,7 @@ def main(store: Path, engine: str, out: Path) -> None:
     asked = pickle.loads((store / "asked.pickle").read_bytes())  # noqa: S301  the test wrote it
     found = fitted(store, asked, engine)
     pq.write_table(found.use, out / "use.parquet")
+    pq.write_table(found.circumstances, out / "circumstances.parquet")
     pq.write_table(found.forecasts, out / "forecasts.parquet")
 
 

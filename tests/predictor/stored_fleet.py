@@ -14,7 +14,7 @@ from predictor.core.recommend import SizingSettings
 from predictor.core.tables import CONTAINERS, NODES
 
 DAY_S, HOUR_S, INTERVAL_S = 86_400, 3_600, 300
-FIRST_S = 19_700 * DAY_S  # a midnight
+FIRST_S = 19_704 * DAY_S  # a midnight, a day before a week since 1970 begins
 GIB = float(1 << 30)
 CLUSTER = "here & there"
 NODES_NAMED = tuple(f"node-{k}" for k in range(6))

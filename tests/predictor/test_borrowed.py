@@ -72,7 +72,7 @@ def test_the_first_rung_with_enough_evidence_answers_and_says_so(
     found = asked(**evidence)
     assert found.size == pytest.approx(size)
     assert found.confidence == CONFIDENCE[rung]
-    assert found.reason.startswith(f"seen for less than a day, so borrowed: {why}")
+    assert found.reason.startswith(why)
     assert found.reason.endswith(f"(confidence {CONFIDENCE[rung]:g})")
 
 

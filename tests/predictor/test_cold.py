@@ -67,7 +67,9 @@ def asked(
         namespace=codes[2],
     )
     cold = np.array(seen_hours) < 24
-    return cold_pods(hours_of(level, seen_hours), cold, history.cpu_request_cores, history)
+    return cold_pods(
+        hours_of(level, seen_hours), cold, history.cpu_request_cores, history, history.cpu_cores
+    )
 
 
 MANY = 20
@@ -147,7 +149,9 @@ def test_the_margin_is_the_spread_of_the_siblings_days() -> None:
     days = np.repeat(np.tile([1.0, 3.0], 7), 24)
     history = replace(lonely(), workload=np.zeros(2, dtype=np.int64))
     series = hours_of(np.stack([np.zeros(KEPT_HOURS), days]), [0, KEPT_HOURS])
-    pods = cold_pods(series, np.array([True, False]), np.array([9.0, 9.0]), history)
+    pods = cold_pods(
+        series, np.array([True, False]), np.array([9.0, 9.0]), history, history.cpu_cores
+    )
     assert pods.count == pytest.approx([3.0 + 1.0])
 
 
@@ -283,3 +287,33 @@ def test_siblings_to_come_teach_nothing(poison: float) -> None:
     _, other = advance(None, replace(whole, cpu_cores=later), now_s, quick)
     assert one.peak_cpu_cores.tobytes() == other.peak_cpu_cores.tobytes()
     assert "siblings" in one.reasons(0, 0)
+
+
+def back_after(days_off: int, *, siblings: bool = False) -> tuple[History, int]:
+    """A pod of a request of 9 that used 1.5 for two days, was off, and is on for three hours."""
+    history, per_day = lonely(), 288
+    columns = (2 + days_off) * per_day + 36
+    cpu = np.full((2, columns), np.nan, dtype=np.float32)
+    cpu[0, : 2 * per_day] = 1.0
+    cpu[0, per_day] = 1.5
+    cpu[0, -36:] = 0.2
+    cpu[1] = 4.0
+    workload = np.zeros(2, dtype=np.int64) if siblings else None
+    return replace(history, cpu_cores=cpu, workload=workload), (columns - 1) * 300
+
+
+@pytest.mark.parametrize("siblings", [False, True])
+def test_a_pod_that_was_off_for_weeks_counts_at_what_it_used_before(siblings: bool) -> None:
+    history, now_s = back_after(20, siblings=siblings)
+    quick = ForecastSettings(horizons_s=(HOUR_S,))
+    _, made = advance(None, history, now_s, quick)
+    assert "at 1.5 (the highest it used before it was off for two weeks)" in made.reasons(0, 0)
+    short = replace(history, cpu_cores=np.where(history.cpu_cores == 1, np.nan, history.cpu_cores))
+    _, unknown = advance(None, short, now_s, quick)
+    assert "two weeks" not in unknown.reasons(0, 0), "seen for five minutes then"
+
+
+def test_a_pod_with_its_days_in_sight_is_warm_whatever_it_used_before() -> None:
+    history, now_s = back_after(10)
+    _, made = advance(None, history, now_s, ForecastSettings(horizons_s=(HOUR_S,)))
+    assert "cold" not in made.reasons(0, 0)

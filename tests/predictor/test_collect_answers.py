@@ -1,4 +1,4 @@
-"""What a server says, made into columns, and whose a container is."""
+"""What a server says, made into columns."""
 
 from __future__ import annotations
 
@@ -6,25 +6,19 @@ import json
 from contextlib import suppress
 from typing import Any
 
-import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from predictor.core.collect_answers import (
     Malformed,
-    Series,
     parsed,
     parsed_names,
-    samples,
     series_of_namespaces,
+    together,
 )
-from predictor.core.collect_owners import Owner, facts
-from predictor.core.collect_queries import FACTS, MEASURES, Ask, hour
 from predictor.core.collect_settings import CollectSettings
-
-SETTINGS = CollectSettings()
-WINDOW = hour("east", "shop", 3_600)
+from tests.predictor.answering import line
 
 plain = st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=5)
 words = st.sampled_from(["status", "success", "data", "result", "resultType", "matrix", "metric"])
@@ -39,121 +33,72 @@ def body(result: Any, kind: str = "matrix", **more: Any) -> bytes:
     return json.dumps({"status": "success", "data": data, **more}).encode()
 
 
-def line(*points: tuple[float, float], **labels: str) -> Series:
-    ts = np.array([ts for ts, _ in points], np.int64)
-    return Series(labels, ts, np.array([value for _, value in points], np.float64))
-
-
-def of_pods(**answers: list[Series]) -> dict[Ask, list[Series]]:
-    return {ask: answers.get(ask.name, []) for ask in (*FACTS, *MEASURES)}
-
-
+@settings(deadline=None)  # a busy machine is no failure
 @given(st.binary(max_size=50) | anything.map(lambda x: json.dumps(x).encode()) | lines.map(body))
 def test_whatever_arrives_is_an_answer_or_malformed(said: bytes) -> None:
-    for parse in (parsed, parsed_names):
-        with suppress(Malformed):
-            assert isinstance(parse(said), list)
+    with suppress(Malformed):
+        parsed(said)
+    with suppress(Malformed):
+        assert isinstance(parsed_names(said), list)
+
+
+@settings(deadline=None)  # a busy machine is no failure
+@given(st.integers(0, 60), st.binary(min_size=1, max_size=3))
+def test_a_changed_byte_never_ends_the_run(at: int, other: bytes) -> None:
+    said = body([{"metric": {"pod": "web"}, "values": [[3600, "0.5"], [3900, "1"]]}])
+    with suppress(Malformed):
+        parsed(said[: at + 60] + other + said[at + 61 :])
 
 
 @pytest.mark.parametrize(
     "point", [[10**400, "1"], [float("nan"), "1"], [1e300, "1"], [0, "much"], [0], 7, None]
 )
-def test_a_point_that_is_none_is_malformed(point: Any) -> None:
+@pytest.mark.parametrize("compact", [True, False])
+def test_a_point_that_is_none_is_malformed(point: Any, compact: bool) -> None:
+    said = body([{"metric": {}, "values": [point]}])
     with pytest.raises(Malformed):
-        parsed(body([{"metric": {}, "values": [point]}]))
+        parsed(said.replace(b" ", b"") if compact else said)
 
 
-def test_values_come_as_text_with_their_labels() -> None:
-    said = [{"metric": {"pod": "web"}, "values": [[3600, "0.5"], [3900.4, "NaN"], [4200, "+Inf"]]}]
-    (series,) = parsed(body(said))
-    assert series.labels == {"pod": "web"}
-    assert series.ts_s.tolist() == [3600, 3900, 4200]
-    assert series.values[0] == 0.5
-    assert np.isnan(series.values[1])
-    assert np.isinf(series.values[2])
-
-
-def test_measures_of_a_container_stand_side_by_side() -> None:
-    web = {"pod": "web", "container": "app"}
-    found = samples(
-        of_pods(
-            CPU=[line((3_600, 0.5), (3_900, 0.6), **web)],
-            CPU_MAX=[line((3_900, 0.9), **web)],
-            MEMORY=[line((4_200, 1e9), **web)],
-        ),
-        WINDOW,
-        SETTINGS,
+@pytest.mark.parametrize("compact", [True, False])
+def test_values_come_as_text_with_their_labels(compact: bool) -> None:
+    points = [[3600, "0.5"], [3900.4, "NaN"], [4200, "+Inf"], [4500, "-1e-05"], [4800, "2e+09"]]
+    labels = {"pod": "web", "odd": '"values":[[1,"2"]] {}'}
+    said = body([{"metric": labels, "values": points}, {"metric": {}, "values": points[:1]}])
+    found = parsed(said.replace(b", ", b",").replace(b": ", b":") if compact else said)
+    assert found.labels == (labels, {})
+    assert found.series.tolist() == [0] * 5 + [1]
+    assert found.ts_s.tolist() == [3600, 3900, 4200, 4500, 4800, 3600]
+    assert found.values.tolist() == pytest.approx(
+        [0.5, float("nan"), float("inf"), -1e-05, 2e9, 0.5], nan_ok=True
     )
-    assert found.ts_s.tolist() == [3_600, 3_900, 4_200]
-    assert found.pod == ("shop/web",) * 3
-    rows = {ask: found.measures[ask].tolist() for ask in MEASURES}
-    assert rows[Ask.CPU] == pytest.approx([0.5, 0.6, float("nan")], nan_ok=True)
-    assert rows[Ask.CPU_MAX] == pytest.approx([float("nan"), 0.9, float("nan")], nan_ok=True)
-    assert rows[Ask.MEMORY] == pytest.approx([float("nan"), float("nan"), 1e9], nan_ok=True)
 
 
-@pytest.mark.parametrize("ts_s", [3_599, 3_300, 3_601, 7_200, 2**52, -300])
-def test_a_stamp_that_was_not_asked_for_is_dropped(ts_s: int) -> None:
-    found = samples(of_pods(CPU=[line((ts_s, 0.5), pod="web")]), WINDOW, SETTINGS)
-    assert (len(found.pod), found.dropped) == (0, 1)
+def test_instant_values_and_series_without_points_are_answers_too() -> None:
+    vector = [{"metric": {"pod": "a"}, "value": [7, "3"]}]
+    found = parsed(body([*vector, {"metric": {"pod": "b"}, "values": []}], "vector"))
+    assert [(labels["pod"], value) for labels, value in found.last()] == [("a", 3.0)]
+    assert len(parsed(body([])).values) == 0
 
 
-def test_namespaces_are_counted_at_their_most() -> None:
-    answer = [
-        line((3_600, 3), (3_900, 7), namespace="shop"),
-        line((3_600, 5), namespace="shop"),
-        line((3_600, 2), namespace="a"),
-        line((3_600, 9), namespace=""),
-        line((3_600, float("nan")), namespace="odd"),
-    ]
-    assert series_of_namespaces(answer, SETTINGS) == {"a": 2, "shop": 7}
+def test_parts_of_an_answer_become_one() -> None:
+    one = line((3_600, 1), (3_900, 2), pod="a")
+    both = together([one, line(pod="b"), line((3_600, 5), pod="c")])
+    assert list(both.last()) == [({"pod": "a"}, 2.0), ({"pod": "c"}, 5.0)]
+    assert len(together([]).labels) == 0
 
 
-def owned(pod: str, kind: str, name: str, **labels: str) -> Series:
-    return line((0, 1), pod=pod, owner_kind=kind, owner_name=name, **{"namespace": "shop"} | labels)
-
-
-@pytest.mark.parametrize(
-    ("kind", "name", "expected"),
-    [
-        ("ReplicaSet", "web-5d", Owner("Deployment", "web")),
-        ("ReplicaSet", "alone", Owner("ReplicaSet", "alone")),
-        ("ReplicaSet", "unheard-of", Owner("ReplicaSet", "unheard-of")),
-        ("Job", "nightly-28", Owner("CronJob", "nightly")),
-        ("StatefulSet", "web-5d", Owner("StatefulSet", "web-5d")),
-        ("<none>", "<none>", Owner("Pod", "p")),
-        ("", "", Owner("Pod", "p")),
-    ],
-)
-def test_an_owner_is_followed_to_the_top(kind: str, name: str, expected: Owner) -> None:
-    deployment = {"owner_kind": "Deployment", "owner_name": "web", "namespace": "shop"}
-    none = {"owner_kind": "<none>", "owner_name": "<none>", "namespace": "shop"}
-    nightly = {"owner_kind": "CronJob", "owner_name": "nightly", "namespace": "shop"}
-    sets = [line((0, 1), replicaset="web-5d", **deployment)]
-    sets.append(line((0, 1), replicaset="alone", **none))
-    jobs = [line((0, 1), job_name="nightly-28", **nightly)]
-    pods = [owned("p", kind, name)]
-    known = facts(of_pods(POD_OWNER=pods, REPLICASET_OWNER=sets, JOB_OWNER=jobs), SETTINGS)
-    assert known.owner == {("shop", "p"): expected}
-
-
-def test_of_two_owners_one_is_chosen_whatever_their_order() -> None:
-    both = [owned("p", "<none>", "<none>"), owned("p", "DaemonSet", "a"), owned("p", "Job", "b")]
-    for answer in (both, both[::-1]):
-        found = facts(of_pods(POD_OWNER=answer), SETTINGS).owner
-        assert found == {("shop", "p"): Owner("Job", "b")}
-
-
-def test_names_of_the_scrape_itself_do_not_pass_for_the_pods() -> None:
-    exported = CollectSettings(
-        owner_namespace_label="exported_namespace",
-        owner_pod_label="exported_pod",
-        owner_container_label="exported_container",
+def test_series_of_a_namespace_are_counted_by_the_hour() -> None:
+    answer = together(
+        [
+            line((6_900, 3), (10_500, 7), namespace="shop"),
+            line((6_900, 5), namespace="shop"),
+            line((6_900, 2), namespace="a"),
+            line((6_900, 9), namespace=""),
+            line((6_900, float("nan")), namespace="odd"),
+        ]
     )
-    scraped = {"namespace": "monitoring", "pod": "kube-state-metrics-0", "container": "ksm"}
-    real = {"exported_namespace": "shop", "exported_pod": "p", "exported_container": "app"}
-    request = line((0, 0.5), resource="cpu", **scraped, **real)
-    known = facts(of_pods(REQUESTS=[request]), exported)
-    assert known.size(("shop", "p"), "app", "cpu", Ask.REQUESTS) == 0.5
-    assert np.isnan(known.size(("shop", "p"), "app", "cpu", Ask.LIMITS))
-    assert np.isnan(known.size(("monitoring", "kube-state-metrics-0"), "ksm", "cpu", Ask.REQUESTS))
+    assert series_of_namespaces(answer, CollectSettings()) == {
+        3_600: {"a": 2, "shop": 5},
+        7_200: {"shop": 7},
+    }

@@ -26,7 +26,9 @@ def test_it_tells_what_it_stored_and_then_that_it_is_stored(tmp_path: Path) -> N
 
 
 def test_what_is_missing_is_told_and_is_exit_code_1(tmp_path: Path) -> None:
-    fleet = FakeFleet(lambda asked: Reply(422, b"no") if "shop" in asked.params["query"] else None)
+    fleet = FakeFleet(
+        lambda asked: Reply(422, b"no") if "shop" in asked.params.get("query", "") else None
+    )
     with FakePrometheus(fleet) as fake:
         made = slacktide("collect", fake.url, "--into", tmp_path, "--since", "1h", "-o", "json")
     assert made.code == 1

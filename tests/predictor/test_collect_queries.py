@@ -10,46 +10,62 @@ from hypothesis import strategies as st
 
 from predictor.core.collect_pace import Failure, after_answer, backoff_s, beginning, slower
 from predictor.core.collect_queries import (
-    ENDINGS,
     FACTS,
+    MEASURES,
     Ask,
-    Window,
-    halved,
-    hour,
-    planned,
+    metrics_query,
+    needs,
     promql,
     query,
     quoted,
 )
 from predictor.core.collect_settings import CollectSettings
+from predictor.core.collect_windows import ENDINGS, Window, halved, hours, planned
 
 SETTINGS = CollectSettings()
 HOUR_S = 3_600
-WINDOW = hour("east", "shop", HOUR_S)
+WINDOW = hours("east", ("shop",), HOUR_S)
 
 
-def cells(window: Window) -> set[tuple[int, str]]:
-    """Stamps and last letters that a window asks for."""
+def cells(window: Window) -> set[tuple[str, int, str]]:
+    """Namespaces, stamps and last letters that a window asks for."""
     stamps = range(window.from_s, window.to_s, 300)
-    return {(ts_s, letter) for ts_s in stamps for letter in window.endings}
+    return {
+        (name, ts_s, letter)
+        for name in window.namespaces or ("all",)
+        for ts_s in stamps
+        for letter in window.endings
+    }
 
 
-@given(st.integers(0, 10**7), st.integers(1, 10**6))
-def test_a_plan_asks_for_everything_once_within_the_bound(series: int, most_cells: int) -> None:
-    parts = planned(WINDOW, series=series, most_cells=most_cells, interval_s=300)
+@given(
+    st.dictionaries(st.sampled_from("abcde"), st.integers(0, 10**6), min_size=1),
+    st.integers(1, 10**6),
+)
+def test_a_plan_asks_for_everything_once_within_the_bound(
+    series: dict[str, int], most_cells: int
+) -> None:
+    window = hours("east", tuple(series), HOUR_S)
+    parts = planned(window, series=series, most_cells=most_cells, interval_s=300, every_s=60)
     found = [cell for part in parts for cell in cells(part)]
     assert len(found) == len(set(found)), "nothing twice"
-    assert set(found) == cells(WINDOW), "nothing left out"
+    assert set(found) == cells(window), "nothing left out"
     for part in parts:
         smallest = not halved(part, interval_s=300)
-        assert smallest or series * len(cells(part)) / len(ENDINGS) <= most_cells
+        points = (part.to_s - part.from_s) / 60 * len(part.endings) / len(ENDINGS)
+        held = sum(series[name] for name in part.namespaces or ())
+        assert smallest or held * points <= most_cells
 
 
-@given(st.integers(1, 12), st.text(ENDINGS, min_size=1).map(lambda text: "".join(sorted({*text}))))
-def test_halves_are_disjoint_complete_and_smaller(points: int, letters: str) -> None:
-    window = Window("east", None, HOUR_S, HOUR_S + points * 300, letters)
+@given(
+    st.integers(1, 4),
+    st.integers(1, 12),
+    st.text(ENDINGS, min_size=1).map(lambda text: "".join(sorted({*text}))),
+)
+def test_halves_are_disjoint_complete_and_smaller(count: int, points: int, letters: str) -> None:
+    window = Window("east", tuple("abcd"[:count]), HOUR_S, HOUR_S + points * 300, letters)
     halves = halved(window, interval_s=300)
-    if points == 1 and len(letters) == 1:
+    if count == points == len(letters) == 1:
         assert halves == ()
         return
     first, second = (cells(half) for half in halves)
@@ -64,7 +80,7 @@ def test_every_name_of_kubernetes_ends_in_one_of_the_letters() -> None:
 
 
 def test_an_hour_asks_for_the_stamps_within_it() -> None:
-    asked = query(Ask.CPU, WINDOW, SETTINGS)
+    asked = query(Ask.MEMORY, WINDOW, SETTINGS)
     assert asked.path == "query_range"
     assert {k: asked.params[k] for k in ("start", "end", "step", "timeout")} == {
         "start": "3600",
@@ -72,6 +88,10 @@ def test_an_hour_asks_for_the_stamps_within_it() -> None:
         "step": "300s",
         "timeout": "60s",
     }
+    short = query(Ask.CPU, WINDOW, SETTINGS).params
+    assert (short["start"], short["end"], short["step"]) == ("3360", "6900", "60s")
+    counted = query(Ask.NAMESPACES, hours("", None, HOUR_S, 3), SETTINGS).params
+    assert (counted["start"], counted["end"], counted["step"]) == ("6900", "14100", "3600s")
     assert query(Ask.POD_OWNER, WINDOW, SETTINGS).params["time"] == "6900"
 
 
@@ -84,19 +104,28 @@ def test_names_of_metrics_and_labels_are_those_of_the_settings() -> None:
         owner_pod_label="exported_pod",
     )
     assert promql(Ask.CPU, WINDOW, other) == (
-        "sum by (k8s_pod, container) (max by (k8s_pod, container, cid) (rate(cpu:seconds"
-        '{container!="", container!="POD", region="east", namespace="shop"}[300s])))'
+        'rate(cpu:seconds{container!="", container!="POD", region="east", namespace="shop"}[120s])'
     )
-    assert promql(Ask.POD_INFO, hour("east", None, 0), other) == (
+    both = hours("east", ("a-b", "shop"), 0)
+    assert 'namespace=~"a\\\\-b|shop"' in promql(Ask.MEMORY, both, other)
+    assert promql(Ask.POD_INFO, hours("east", None, 0), other) == (
         "max by (namespace, exported_pod, node) "
         '(last_over_time(kube_pod_info{region="east"}[3600s]))'
     )
 
 
-@pytest.mark.parametrize("ask", [Ask.CPU, Ask.CPU_MAX, Ask.MEMORY, *FACTS])
+@pytest.mark.parametrize("ask", [*MEASURES, *FACTS])
 def test_a_half_of_the_letters_is_in_every_question(ask: Ask) -> None:
-    half = Window("", "shop", 0, 300, "abc")
+    half = Window("", ("shop",), 0, 300, "abc")
     assert '=~".*[abc]"' in promql(ask, half, SETTINGS)
+
+
+def test_which_metrics_there_are_is_one_question_to_the_index() -> None:
+    asked = metrics_query(CollectSettings(cluster_label="region"), WINDOW)
+    assert asked.path == "label/__name__/values"
+    for ask in (*MEASURES, *FACTS):
+        assert all(name in asked.params["match[]"] for name in needs(ask, SETTINGS))
+    assert asked.params["match[]"].endswith('reason=~"|OOMKilled", region="east"}')
 
 
 @given(st.text(max_size=20))
@@ -115,6 +144,8 @@ def test_a_name_cannot_end_its_own_quotes(name: str) -> None:
         ({"tenant_header": "A: b"}, "tenant_header"),
         ({"interval_s": 420}, "interval_s"),
         ({"burst_s": 301}, "burst_s"),
+        ({"burst_every_s": 70}, "burst_every_s"),
+        ({"accept_encoding": "a, b"}, "accept_encoding"),
         ({"most_in_flight": 0}, "most_in_flight"),
         ({"first_backoff_s": float("nan")}, "first_backoff_s"),
     ],
@@ -129,16 +160,16 @@ def test_settings_that_no_server_could_have_are_refused(
 def test_a_suffering_server_is_asked_less_and_a_well_one_more() -> None:
     pace = beginning(SETTINGS)
     pace = slower(pace, Failure.OVERLOADED)
-    assert (pace.cells, pace.in_flight) == (25_000, 2)
-    pace = slower(pace, Failure.TOO_LARGE)
     assert (pace.cells, pace.in_flight) == (12_500, 2)
+    pace = slower(pace, Failure.TOO_LARGE)
+    assert (pace.cells, pace.in_flight) == (6_250, 2)
     pace = slower(slower(pace, Failure.BUSY), Failure.BUSY)
-    assert (pace.cells, pace.in_flight) == (12_500, 1), "one at least"
+    assert (pace.cells, pace.in_flight) == (6_250, 1), "one at least"
     for _ in range(200):
         pace = after_answer(pace, SETTINGS)
         assert pace.cells <= SETTINGS.most_cells
         assert pace.in_flight <= SETTINGS.most_in_flight
-    assert (pace.cells, pace.in_flight) == (50_000, 4)
+    assert (pace.cells, pace.in_flight) == (25_000, 4)
 
 
 @pytest.mark.parametrize(

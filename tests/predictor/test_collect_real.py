@@ -17,8 +17,9 @@ from predictor.adapters.collected import Collected
 from predictor.adapters.parquet_store import ParquetStore
 from predictor.adapters.prometheus import AnswerFailed, PrometheusClient, Server
 from predictor.core.collect_pace import Failure
-from predictor.core.collect_queries import Ask, hour, query
+from predictor.core.collect_queries import Ask, query
 from predictor.core.collect_settings import CollectSettings
+from predictor.core.collect_windows import hours
 from predictor.core.tables import CONTAINERS
 from tests.predictor.real_prometheus import SCRAPE_S, Line, prometheus
 from tests.simulator.commanding import Answer, slacktide
@@ -77,6 +78,37 @@ class Fleet:
         name = "kube_pod_container_resource_requests"
         self.fact(name, asked | {"resource": "cpu", "unit": "core"}, 2.0)
         self.fact(name, asked | {"resource": "memory", "unit": "byte"}, 4 * GIB)
+        self.more_facts(above, asked)
+        self.troubles(above, asked)
+
+    def more_facts(self, above: dict[str, str], app: dict[str, str]) -> None:
+        self.fact("kube_pod_container_info", app | {"image": "reg/web:7"})
+        self.fact("kube_pod_labels", above | {"pod": app["pod"], "label_app": "web", "job": "ksm"})
+        scaler = above | {"horizontalpodautoscaler": "web"}
+        scaled = {"scaletargetref_kind": "Deployment", "scaletargetref_name": "web"}
+        self.fact("kube_horizontalpodautoscaler_info", scaler | scaled)
+        held = scaler | {"metric_name": "cpu", "metric_target_type": "utilization"}
+        self.fact("kube_horizontalpodautoscaler_spec_target_metric", held, 60.0)
+        for pool, size in (("G1 Eden Space", -1.0), ("G1 Old Gen", GIB), ("Metaspace", 9 * GIB)):
+            area = "nonheap" if pool == "Metaspace" else "heap"
+            self.fact("jvm_memory_max_bytes", app | {"id": pool, "area": area}, size)
+        for resource, size in (("cpu", 16.0), ("memory", 64 * GIB)):
+            node = {"cluster": "east", "node": "n1", "resource": resource}
+            self.fact("kube_node_status_allocatable", node, size)
+
+    def troubles(self, above: dict[str, str], app: dict[str, str]) -> None:
+        """A quarter of the periods throttled, and a kill in an hour and a half."""
+        labels = app | {"id": "/shop/web-5d-aaa1/one"}
+        for name, cores in (("throttled_periods", 0.25), ("periods", 1.0)):
+            points = list(counter(self.from_s, self.to_s, steady=cores))
+            self.lines.append((f"container_cpu_cfs_{name}_total", labels, points))
+        killed_s = self.first_s + 5_400
+        kills = [(at, float(at >= killed_s)) for at in range(self.from_s, self.to_s, SCRAPE_S)]
+        self.lines.append(("container_oom_events_total", labels, kills))
+        pair = above | {"pod": "pair-0", "container": "app"}
+        self.lines.append(("kube_pod_container_status_restarts_total", pair, kills))
+        reason = "kube_pod_container_status_last_terminated_reason"
+        self.lines.append((reason, pair | {"reason": "OOMKilled"}, kills[len(kills) * 3 // 4 :]))
 
     def container(
         self,
@@ -159,8 +191,11 @@ def test_the_mean_and_the_peak_are_those_of_the_counter(store: Path, fleet: Flee
     mean = column(store, fleet, "shop/web-5d-aaa1", "cpu_cores")
     peak = column(store, fleet, "shop/web-5d-aaa1", "cpu_max_cores")
     assert len(mean) == 24
+    p95 = column(store, fleet, "shop/web-5d-aaa1", "cpu_p95_cores")
     assert mean == pytest.approx(0.8, abs=0.15)
     assert peak == pytest.approx((2.0 + 0.5) / 2)
+    assert (mean < p95).all()
+    assert (p95 <= peak).all()
     assert column(store, fleet, "shop/web-5d-aaa1", "memory_bytes") == pytest.approx(GIB)
 
 
@@ -199,6 +234,28 @@ def test_owners_are_looked_up_to_the_top(store: Path) -> None:
     assert (web["cpu_limit_cores"], web["node"]) == (None, "n1")
 
 
+def test_what_is_known_beside_use_is_known(store: Path) -> None:
+    account = Collected(store, "east", interval_s=300)
+    found = {row["pod"]: row for row in account.containers().to_pylist()}
+    web, pair = found["shop/web-5d-aaa1"], found["shop/pair-0"]
+    assert (web["image"], web["labels"]) == ("reg/web:7", '{"app": "web"}')
+    assert web["hpa_cpu_target_share"] == pytest.approx(0.6)
+    assert found["shop/web-5d-bbb2"]["hpa_cpu_target_share"] == pytest.approx(0.6)
+    assert (web["hpa_memory_target_share"], web["jvm_heap_bytes"]) == (None, GIB)
+    assert [pair[name] for name in ("image", "labels", "jvm_heap_bytes")] == [None] * 3
+    (node,) = account.nodes().to_pylist()
+    assert (node["node"], node["cpu_cores"], node["memory_bytes"]) == ("n1", 16.0, 64 * GIB)
+    assert Collected(store, "west", interval_s=300).nodes().num_rows == 0
+
+
+def test_throttling_and_kills_are_counted(store: Path, fleet: Fleet) -> None:
+    assert column(store, fleet, "shop/web-5d-aaa1", "cpu_throttled_share") == pytest.approx(0.25)
+    assert np.isnan(column(store, fleet, "shop/pair-0", "cpu_throttled_share")).all()
+    for pod in ("shop/web-5d-aaa1", "shop/pair-0"):
+        assert column(store, fleet, pod, "oom_kills").sum() == 1
+    assert column(store, fleet, "shop/reset-0", "oom_kills").sum() == 0
+
+
 def test_a_second_run_asks_for_nothing_it_has(url: str, store: Path) -> None:
     before = {file: file.read_bytes() for file in store.rglob("*.parquet")}
     (east, west) = collected(url, store).rows()
@@ -210,10 +267,10 @@ def test_a_second_run_asks_for_nothing_it_has(url: str, store: Path) -> None:
 def test_a_server_that_refuses_large_queries_is_asked_smaller_ones(
     strict_url: str, store: Path, tmp_path: Path, fleet: Fleet
 ) -> None:
-    whole_hour = hour("east", "shop", fleet.first_s)
+    whole_hour = hours("east", ("shop",), fleet.first_s)
     with PrometheusClient(Server(strict_url), CollectSettings()) as client:
         with pytest.raises(AnswerFailed, match="too many samples") as refused:
-            client.ask(query(Ask.CPU_MAX, whole_hour, CollectSettings()))
+            client.ask(query(Ask.CPU, whole_hour, CollectSettings()))
         assert refused.value.failure is Failure.TOO_LARGE
     answer = collected(strict_url, tmp_path)
     assert answer.code == 0, answer.err

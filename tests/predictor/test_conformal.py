@@ -7,7 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from predictor.core.conformal import DEBT_WEIGHT, MOST_DEBT, PromiseKeeper, margin
+from predictor.core.conformal import (
+    DEBT_WEIGHT,
+    MOST_DEBT,
+    PromiseKeeper,
+    margin,
+    unseen_rows_of,
+)
 from slacktide.messages import FloatArray
 
 DAY_S = 86_400.0
@@ -49,6 +55,31 @@ def test_the_margin_moves_with_the_scores(scores: FloatArray, risk: float, by: f
 def test_few_scores_give_their_maximum() -> None:
     scores = np.array([0.3, -0.2, 0.9, 0.1])
     assert margin(scores, np.zeros(4), risk=0.01, half_life_s=DAY_S) == 0.9
+
+
+def test_what_was_not_seen_yet_makes_the_margin_of_little_evidence_larger() -> None:
+    scores = np.arange(300.0)
+
+    def found(unseen: float, rows: int) -> float:
+        return margin(
+            scores[:rows], np.zeros(rows), risk=0.05, half_life_s=DAY_S, unseen_rows=unseen
+        )
+
+    assert [found(0.0, 300), found(6.0, 300), found(20.0, 300)] == [284.0, 290.0, 299.0]
+    assert found(6.0, 100) == 99.0, "a third of the evidence: the largest of it"
+
+
+@pytest.mark.parametrize(
+    ("hours", "rows"),
+    [
+        pytest.param(1, 0.8 * 8, id="an hour: of the eight rows of a node's day"),
+        pytest.param(12, 0.8 * 8, id="half a day: of the same day"),
+        pytest.param(24, 0.25 * 8, id="a day sees a burst once"),
+        pytest.param(48, 0.25 * 16, id="two days are one observation"),
+    ],
+)
+def test_how_much_counts_as_unseen_follows_the_horizon(hours: int, rows: float) -> None:
+    assert unseen_rows_of(hours * 3_600, every_s=3 * 3_600) == pytest.approx(rows)
 
 
 def test_old_scores_fade() -> None:

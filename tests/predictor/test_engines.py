@@ -55,11 +55,12 @@ def on_engine(store: Path, engine: str, out: Path) -> Fitted:
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=400,
         check=False,
     )
     assert run.returncode == 0, run.stderr[-4_000:]
-    return Fitted(pq.read_table(out / "use.parquet"), pq.read_table(out / "forecasts.parquet"))
+    names = ("use", "circumstances", "forecasts")
+    return Fitted(*(pq.read_table(out / f"{name}.parquet") for name in names))
 
 
 def same(found: pa.Table, expected: pa.Table) -> None:
@@ -79,6 +80,7 @@ def test_spark_in_one_process_says_what_the_process_pool_says(
     skip_without_spark()
     found = on_engine(store, "local[2]", tmp_path)
     same(found.use, alone.use)
+    same(found.circumstances, alone.circumstances)
     same(found.forecasts, alone.forecasts)
 
 
@@ -87,12 +89,14 @@ def test_two_workers_of_a_cluster_say_what_the_process_pool_says(
 ) -> None:
     found = on_engine(store, workers, tmp_path)
     same(found.use, alone.use)
+    same(found.circumstances, alone.circumstances)
     same(found.forecasts, alone.forecasts)
 
 
 def test_any_number_of_processes_says_the_same(store: Path, asked: Question, alone: Fitted) -> None:
-    found = fitted(store, asked)
+    found = embedded(store, asked, processes=2)
     assert found.use.equals(alone.use)
+    assert found.circumstances.equals(alone.circumstances)
     assert found.forecasts.equals(alone.forecasts)
 
 

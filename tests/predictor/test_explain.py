@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
-from predictor.core.forecast import ForecastSettings, advance
+from predictor.core.forecast import ForecastSettings, advance, walk
 from predictor.core.history import History
 
 DAY_S = 86_400
@@ -45,3 +47,35 @@ def test_a_full_node_says_that_nothing_is_reclaimable(fleet: Fleet) -> None:
     _, made = advance(None, past, 3 * DAY_S, QUICK)
     assert made.reclaimable_cpu_cores[0, 0] == 0.0
     assert "capped at the node's capacity, so nothing is reclaimable" in made.reasons(0, 0)
+
+
+def kept_and_its_parts(said: str) -> tuple[float, float]:
+    """What is kept, and what the printed numbers come to."""
+    kept = re.search(r"keeps ([\d.]+) of", said)
+    base = re.search(r"model says ([\d.]+)", said)
+    margin = re.search(r"(plus|less) ([\d.]+)", said)
+    factor = re.search(r"x ([\d.]+) because", said)
+    cold = re.search(r"at (?:its|their) request, ([\d.]+)", said)
+    assert kept
+    assert base
+    assert margin
+    signed = float(margin[2]) * (1 if margin[1] == "plus" else -1)
+    warm = (float(base[1]) + signed) * (float(factor[1]) if factor else 1.0)
+    return float(kept[1]), warm + (float(cold[1]) if cold else 0.0)
+
+
+@pytest.mark.parametrize("silent_hours", [0, 2, 6])
+def test_the_sentence_adds_up_for_each_horizon_also_in_a_gap(
+    fleet: Fleet, silent_hours: int
+) -> None:
+    many = ForecastSettings(horizons_s=(3_600, 4 * 3_600, 12 * 3_600), learn_every_s=6 * 3_600)
+    past, now_s = fleet(days=8, pods=3, memory=False), 7 * DAY_S
+    silent = past.cpu_cores.copy()
+    silent[:, now_s // past.interval_s + 1 - silent_hours * past.per_hour :] = np.nan
+    past = replace(past, cpu_cores=silent)
+    [made] = walk(past, [now_s], many)
+    for node in range(3):
+        for horizon in range(3):
+            kept, parts = kept_and_its_parts(made.reasons(node, horizon))
+            assert kept == pytest.approx(parts, abs=0.21)  # each is printed to a tenth
+    assert ("as for 12 h" in made.reasons(0, 0)) == (silent_hours == 6)

@@ -168,7 +168,7 @@ def test_in_a_gap_the_forecast_grows_step_by_step_and_says_so(fleet: Fleet) -> N
     peaks = np.array([made.peak_cpu_cores for made in kept])
     assert (np.diff(peaks, axis=0) >= -1e-9).all()
     assert "silent" not in kept[0].reasons(0, 0)
-    assert "x 1.2 because the node has been silent for 24 h" in kept[4].reasons(0, 0)
+    assert "x 1.07 because the node has been silent for 24 h" in kept[4].reasons(0, 0)
 
 
 @given(st.lists(st.integers(0, 400), min_size=2, max_size=20).map(sorted))

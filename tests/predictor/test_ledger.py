@@ -6,11 +6,12 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from predictor.core.history import History
-from predictor.core.ledger import Moment, evidence, evidence_features, settle
+from predictor.core.ledger import MOST_ROWS, Moment, evenly, evidence, evidence_features, settle
 
 DAY_S = 86_400
 HORIZONS_S = (3_600, 6 * 3_600, DAY_S)
@@ -118,4 +119,14 @@ def test_a_node_without_warm_pods_teaches_nothing(fleet: Fleet) -> None:
     )
     rows = evidence(ledger, 0)
     assert rows is not None
-    assert rows.node.tolist() == [1, 2]
+    assert rows.reference.tolist() == [1.0, 1.0]
+    assert rows.windows == 2
+
+
+@pytest.mark.parametrize("rows", [0, 1, 1_000, MOST_ROWS, MOST_ROWS + 1, 10 * MOST_ROWS])
+def test_of_very_many_windows_an_even_part_is_learned_from(rows: int) -> None:
+    kept = evenly(rows)
+    assert kept.sum() == pytest.approx(min(rows, MOST_ROWS), rel=0.001, abs=1)
+    if rows > 2 * MOST_ROWS:
+        for node in range(16):  # of a fleet whose size divides the number of rows
+            assert kept[node::16].mean() == pytest.approx(MOST_ROWS / rows, rel=0.02)

@@ -41,7 +41,7 @@ def asked(tmp_path: Path, token: str | None = None, tenant: str | None = None) -
     with FakePrometheus(lambda _: WELL) as fake:
         server = Server(f"{fake.url}/prometheus/", tenant, file)
         with PrometheusClient(server, CollectSettings()) as client:
-            assert client.ask(UP)[0].labels == {"pod": "web"}
+            assert client.ask(UP).labels[0] == {"pod": "web"}
     return fake.asked[0]
 
 
@@ -203,7 +203,7 @@ def test_a_given_ca_is_trusted_and_no_other(tmp_path: Path, certificate: Path) -
     with FakePrometheus(lambda _: WELL, certificate=certificate) as fake:
         ca_file = certificate.with_suffix(".crt")
         with PrometheusClient(Server(fake.url, None, token, ca_file), NARROW) as client:
-            assert len(client.ask(UP)) == 1
+            assert len(client.ask(UP).labels) == 1
         with (
             PrometheusClient(Server(fake.url, None, token), NARROW) as client,
             pytest.raises(AnswerFailed, match="certificate verify failed"),

@@ -176,6 +176,6 @@ def test_limits_are_those_of_what_runs_and_none_where_a_replica_has_none() -> No
         ]
     )
     declared = declared_by_container(trace, containers_of(trace), 5 * DAY_S)
-    assert list(declared) == [("shop", "cart", "Deployment", "app")]
+    assert list(declared) == [("shop", "cart", "Deployment", "app", "here")]
     [cart] = declared.values()
     assert cart == Declared(("pod-0", "pod-1"), ("here",), None, 4.0 * GIB)

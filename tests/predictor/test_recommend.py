@@ -46,6 +46,7 @@ def names(series: int, *, workloads: int = 100) -> Containers:
         namespace=("web",) * series,
         kind=("Deployment",) * series,
         container=("app",) * series,
+        cluster=("here",) * series,
     )
 
 

@@ -206,7 +206,8 @@ def test_the_page_needs_nothing_else_and_runs_no_ones_script(hostile: Path, tmp_
     assert slacktide("recommend", "--trace", hostile, "-o", "html", "--fileoutput", out).code == 0
     page = _Page()
     page.feed(out.read_text())
-    assert "script" not in page.tags
+    assert page.tags.count("script") == 1  # the page's own, which its policy names by hash
+    assert "script-src 'sha256-" in out.read_text()
     assert not {"src", "href", "onload", "onerror"} & set(page.attributes)
     assert "http" not in out.read_text().replace("http-equiv", "")
     assert HOSTILE in page.text
@@ -245,8 +246,7 @@ def test_a_patch_asks_for_what_is_recommended_and_takes_the_cpu_limit_away(folde
             "limits": {"cpu": None, "memory": "659Mi"},
         },
     }
-    [fits] = documents["fits"]["spec"]["template"]["spec"]["containers"]
-    assert "cpu" not in fits["resources"]["limits"]  # none was declared
+    assert "fits" not in documents  # a twentieth is not worth a restart
 
 
 def test_the_kustomize_component_holds_the_same_patches(folder: Path) -> None:

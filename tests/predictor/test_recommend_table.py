@@ -11,6 +11,7 @@ from predictor.app.findings import Filters, findings_at
 from predictor.app.recommend_table import WIDE, side_table
 from predictor.core.ranking import Finding, Side
 from predictor.core.recommend import SizingSettings
+from predictor.core.report import Report
 from tests.predictor.sized import DAY_S, Pod, trace_of
 
 HOSTILE = "[red]a[/]"
@@ -30,7 +31,7 @@ def shown(group: list[Finding], *, width: int, colours: bool = False) -> str:
     console = Console(
         file=out, width=width, force_terminal=colours, color_system="standard" if colours else None
     )
-    console.print(side_table(Side.OVER, group, narrow=width < WIDE))
+    console.print(side_table(Side.OVER, group, Report(group, "t"), narrow=width < WIDE))
     return out.getvalue()
 
 

@@ -200,6 +200,7 @@ FORGED: list[tuple[str, Callable[[Any], Any], str]] = [
     ("cpu.margins", put([None] * 9), "has 9 parts, not 2"),
     ("cpu.keepers.0.debt", put(float("inf")), "is no float"),
     ("cpu.models.0.trees.tree", put([0, 3]), "its splits differ in number"),
+    ("cpu.models.0.shares", put([0, 3]), "the shares are none"),
     ("memory.fitted_s", put([]), "has 0 parts, not 2"),
     ("memory.fitted_rows", put([1.5, 2.5]), "is no int"),
 ]

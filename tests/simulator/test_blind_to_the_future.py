@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import cache
 from typing import Any, Final
 
@@ -15,8 +15,9 @@ from predictor.core.histogram import CPU_BUCKETS, empty_histograms
 from predictor.core.history import NEVER_S, History, history_of
 from predictor.core.oom import counting_oom_kills
 from predictor.core.profile import profiles
-from predictor.core.recommend import Containers, containers_of, recommendations
+from predictor.core.recommend import recommendations
 from predictor.core.supply import offered
+from predictor.core.use import Containers, containers_of
 from simulator.core.backtest import predictions
 from simulator.core.generate import generate_trace
 from simulator.core.generate_shape import OnlineShape
@@ -61,9 +62,8 @@ def deleted(given: World) -> World:
     whole, containers = given
     rows = np.flatnonzero(whole.start_s <= NOW_S).tolist()
     past = whole.taken(rows).until(NOW_S)
-    columns = ("workload", "namespace", "kind", "container")
-    names = {c: tuple(getattr(containers, c)[row] for row in rows) for c in columns}
-    return past, Containers(**names)
+    names = [field.name for field in fields(Containers)]
+    return past, Containers(**{c: tuple(getattr(containers, c)[r] for r in rows) for c in names})
 
 
 def other_pods(given: World) -> World:

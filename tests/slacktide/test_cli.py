@@ -21,9 +21,25 @@ def greet(name: str) -> None:
     click.echo(name)
 
 
-commands = [greet]
+@click.group()
+def serve() -> None:
+    """Runs a process."""
 
-ROOM = EntryPoint(name="room", value=f"{__name__}:commands", group=cli.COMMAND_GROUP)
+
+@click.group("serve")
+def other() -> None:
+    """Of another room."""
+
+
+serve.add_command(greet, "one")
+other.add_command(greet, "two")
+
+
+def entry(name: str, value: str) -> EntryPoint:
+    return EntryPoint(name=name, value=f"{__name__}:{value}", group=cli.COMMAND_GROUP)
+
+
+ROOM = entry("greet", "greet")
 
 
 @pytest.fixture
@@ -49,6 +65,19 @@ def test_wrong_input_is_one_line_on_stderr_and_exit_code_2(
     said = capsys.readouterr()
     assert said.out == ""
     assert said.err == "slacktide: usage.parquet, column cpu_cores, row 3: negative\n"
+
+
+@pytest.mark.usefixtures("room")
+def test_a_group_of_several_rooms_has_the_commands_of_each() -> None:
+    group = cli.build([entry("serve.a", "serve"), entry("serve.b", "other")])
+    assert "one" in CliRunner().invoke(group, ["serve", "--help"]).output
+    assert CliRunner().invoke(group, ["serve", "two", "tide"]).output == "tide\n"
+
+
+@pytest.mark.usefixtures("room")
+def test_a_command_is_loaded_only_when_it_is_called() -> None:
+    broken = entry("broken", "nothing_of_that_name")
+    assert CliRunner().invoke(cli.build([ROOM, broken]), ["greet", "tide"]).output == "tide\n"
 
 
 def test_without_rooms_the_command_line_still_helps() -> None:

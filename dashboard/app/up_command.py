@@ -187,6 +187,3 @@ def _print(rows: list[ReportRow], output: str) -> None:
     for row in rows:
         table.add_row(*shown(row), style="bold" if row.policy == OURS else None)
     print_table(table)
-
-
-commands = [up]

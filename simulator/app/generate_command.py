@@ -1,4 +1,4 @@
-"""The simulator's subcommands, as the command line finds them; `slacktide generate` is here."""
+"""`slacktide generate`: the built-in sample as a trace."""
 
 from __future__ import annotations
 
@@ -6,16 +6,14 @@ from pathlib import Path
 
 import click
 
-from simulator.app.backtest_command import backtest
-from simulator.app.whatif_command import whatif
 from simulator.core.generate import builtin_sample
 from slacktide.trace import write_jobs, write_trace
 
 
-@click.command("generate")
+@click.command()
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 @click.option("--seed", type=int, default=1, show_default=True)
-def generate_command(folder: Path, seed: int) -> None:
+def generate(folder: Path, seed: int) -> None:
     """Write the built-in sample as a trace: 3 clusters, 60 nodes, 21 days, and its jobs.
 
     \b
@@ -31,6 +29,3 @@ def generate_command(folder: Path, seed: int) -> None:
         f"{len(jobs.job)} gangs",
         err=True,
     )
-
-
-commands = [backtest, whatif, generate_command]
