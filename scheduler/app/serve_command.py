@@ -8,18 +8,18 @@ from pathlib import Path
 
 import click
 
-from scheduler.app.serving import Serving, fresh_identity, serve
+from scheduler.app.serving import Serving, fresh_identity, run_scheduler
 from slacktide.errors import BadInput
 from slacktide.kube.connection import Connection, connection
 from slacktide.kube.election import LeaseLost
 
 
-@click.group("serve")
-def serve_group() -> None:
+@click.group()
+def serve() -> None:
     """Run one of slacktide's processes until it is stopped."""
 
 
-@serve_group.command()
+@serve.command()
 @click.option(
     "--kubeconfig",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -100,7 +100,7 @@ def scheduler(
 
 async def _until_told(cluster: Connection, serving: Serving) -> None:
     """Serves until SIGTERM or Ctrl-C."""
-    running = asyncio.ensure_future(serve(cluster, serving))
+    running = asyncio.ensure_future(run_scheduler(cluster, serving))
     for told in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(told, running.cancel)
     try:

@@ -228,7 +228,7 @@ async def _answering(front: Front, serving: Serving) -> None:
     await _Quiet(config).serve()
 
 
-async def serve(connection: Connection, serving: Serving) -> None:
+async def run_scheduler(connection: Connection, serving: Serving) -> None:
     """Runs one process until it is cancelled."""
     async with (
         connection.client(connections=CONNECTIONS) as client,

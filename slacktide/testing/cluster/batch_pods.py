@@ -19,7 +19,7 @@ from slacktide.contract import (
 from slacktide.testing.cluster.control_plane import ControlPlane
 from slacktide.testing.cluster.processes import Process
 
-PROGRAM: Final = "from scheduler.app.commands import commands; commands[0]()"
+PROGRAM: Final = "from scheduler.app.serve_command import serve; serve()"
 
 
 def planner(
