@@ -83,8 +83,17 @@ def test_a_killed_test_leaves_no_process_behind(tmp_path: Path) -> None:
     ) as parent:
         assert parent.stdout is not None
         child = int(parent.stdout.readline())
+        _wait_for_program(child, "sleep")  # until then nobody told the kernel to kill it
         parent.send_signal(signal.SIGKILL)
     assert _gone(child)
+
+
+def _wait_for_program(pid: int, name: str) -> None:
+    for _ in range(400):
+        if Path(f"/proc/{pid}/comm").read_text().strip() == name:
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"{pid} never became {name}")
 
 
 def _gone(pid: int) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import signal
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -118,14 +119,14 @@ def test_what_does_not_fit_waits_whole_while_small_ones_run(running: Running) ->
 
 def told(client: httpx.Client, path: str, name: str) -> None:
     """Returns when the pod says why its gang waits, and an Event says it too."""
-    events = path.replace("/pods", "/events")
-    for _ in range(600):
+    events, why = path.replace("/pods", "/events"), "other batch tasks hold the room"
+    give_up = time.monotonic() + 60
+    while time.monotonic() < give_up:
         notes = client.get(f"{path}/{name}").json()["metadata"].get("annotations", {})
-        said = {one["reason"]: one["message"] for one in client.get(events).json()["items"]}
-        if ANNOTATION_REASON in notes and "GangWaits" in said:
-            assert "other batch tasks hold the room" in notes[ANNOTATION_REASON]
-            assert said["GangWaits"] == "other batch tasks hold the room"
+        said = {(one["reason"], one["message"]) for one in client.get(events).json()["items"]}
+        if why in notes.get(ANNOTATION_REASON, "") and ("GangWaits", why) in said:
             return
+        time.sleep(0.1)
     raise AssertionError(f"nobody said why: {notes}, {said}")
 
 
