@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from predictor.adapters.cells import bytes_text, change_text, cores_text
 from predictor.app.findings import Filters, findings_at
+from predictor.app.stored import Stored
 from predictor.core.confidence import in_words
 from predictor.core.history import History, history_of
 from predictor.core.mindful import DEFAULTS, MindfulSettings
 from predictor.core.plot import HOURS_A_COLUMN, bars, plot
 from predictor.core.ranking import Finding, key_of
 from predictor.core.recommend import SizingSettings
-from predictor.core.use import NAMES, containers_of
+from predictor.core.use import NAMES, Containers, containers_of
 from predictor.core.weekdays import bar, day_name, usual_by_weekday
 from predictor.core.would_change import would_change
 from slacktide.messages import IntArray
@@ -33,13 +34,33 @@ def explanation(
 
     Seconds are the trace's own.
     """
-    known, names = history_of(past), containers_of(past)
+    found = findings_at(past, now_s, wanted, settings)
+    yield from _each(found, history_of(past).until(now_s), containers_of(past), now_s, settings)
+
+
+def stored_explanation(source: Stored, wanted: Filters, settings: SizingSettings) -> Iterator[str]:
+    """The same of a stored history, at the newest time asked about. Raises `BadInput` as above."""
+    newest_s = source.times[-1]
+    found = source.findings(newest_s, wanted, settings, {}, DEFAULTS)
+    keys = [key_of(one.advice) for one in found]
+    past = source.part(keys, newest_s, settings.window_s)
+    now_s = newest_s - past.origin_s
+    yield from _each(found, past.history.until(now_s), past.containers, now_s, settings)
+
+
+def _each(
+    findings: Sequence[Finding],
+    known: History,
+    names: Containers,
+    now_s: int,
+    settings: SizingSettings,
+) -> Iterator[str]:
     keys = list(zip(*(getattr(names, column) for column in NAMES), strict=True))
-    for found in findings_at(past, now_s, wanted, settings):
+    for found in findings:
         key = key_of(found.advice)
         named = np.array([name == key for name in keys])
         rows = np.flatnonzero(known.resident(now_s) & named)
-        yield from explained(found, known.until(now_s), rows, settings.window_s)
+        yield from explained(found, known, rows, settings.window_s)
 
 
 def explained(

@@ -9,7 +9,7 @@ import click
 
 from predictor.adapters.prometheus import Server
 from predictor.app.collect_first import history_of, server_options
-from predictor.app.explain_workload import explanation
+from predictor.app.explain_workload import explanation, stored_explanation
 from predictor.app.findings import (
     TraceSource,
     filters,
@@ -124,19 +124,36 @@ def explain() -> None:
 
 @explain.command("workload")
 @click.argument("name")
-@click.option("--trace", required=True, type=click.Path(path_type=Path), help="A trace folder.")
-@click.option("--at", "at_s", type=click.IntRange(min=0), help="Seconds since the trace's origin.")
+@click.option("--trace", type=click.Path(path_type=Path), help="A trace folder.")
+@history_options
+@click.option("--at", "at_s", type=click.IntRange(min=0), help="Seconds, as the source counts.")
 @click.option("-n", "--namespace", "namespaces", multiple=True, help="Repeatable; default all.")
-def explain_workload(name: str, trace: Path, at_s: int | None, namespaces: tuple[str, ...]) -> None:
+def explain_workload(
+    name: str,
+    trace: Path | None,
+    history: Path | None,
+    cluster: str | None,
+    engine: str,
+    at_s: int | None,
+    namespaces: tuple[str, ...],
+) -> None:
     """Show a recommendation over the two weeks of use that it stands on.
 
     \b
     Examples:
       slacktide explain workload cart --trace my-trace
       slacktide explain workload cart -n shop --trace my-trace --at 1209600
+      slacktide explain workload cart --history history --cluster east
     """
-    wanted = filters(namespaces, (), rf"\A{re.escape(name)}\Z")
-    whole = read_trace(trace)
-    [now_s] = times_of(whole, () if at_s is None else (at_s,))
-    for line in explanation(seen(whole, now_s), now_s, wanted, SizingSettings()):
+    wanted, settings = filters(namespaces, (), rf"\A{re.escape(name)}\Z"), SizingSettings()
+    times = () if at_s is None else (at_s,)
+    if trace is not None and history is None:
+        whole = read_trace(trace)
+        [now_s] = times_of(whole, times)
+        lines = explanation(seen(whole, now_s), now_s, wanted, settings)
+    elif history is not None and trace is None:
+        lines = stored_explanation(stored(history, cluster, engine, times), wanted, settings)
+    else:
+        raise one_source("--trace")
+    for line in lines:
         click.echo(line)

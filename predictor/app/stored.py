@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,16 +12,19 @@ import pyarrow.compute as pc
 
 from predictor.adapters.engine import check_engine, fitted
 from predictor.adapters.parquet_store import ParquetStore
-from predictor.app.findings import Filters, judged
+from predictor.app.findings import DRAWN, Filters, judged, pictures
 from predictor.core.circumstances import merged
-from predictor.core.fit import Fitted, Question
+from predictor.core.fit import COLUMNS, Fitted, Question
 from predictor.core.forecast import ForecastSettings
+from predictor.core.job_groups import job_groups
 from predictor.core.mindful import MindfulSettings
 from predictor.core.plot import Bars
-from predictor.core.ranking import Finding, bytes_per_core
+from predictor.core.ranking import Finding, bytes_per_core, key_of
 from predictor.core.recommend import SizingSettings, recommended
+from predictor.core.seen import seen
 from predictor.core.steady import Standing
 from predictor.core.stored_declared import stored_declared
+from predictor.core.stored_trace import StoredTrace, stored_trace
 from predictor.core.use import Key
 from slacktide.errors import BadInput
 from slacktide.progress import progress_over
@@ -63,13 +66,48 @@ class Stored:
     def pictures(
         self, findings: Sequence[Finding], window_s: int
     ) -> Mapping[Key, tuple[Bars, Bars | None]]:
-        """None yet: a store is read by shards, not by workloads."""
-        del findings, window_s
-        return {}
+        """As `findings.pictures`, at the newest time."""
+        shown = findings[:DRAWN]
+        past = self.part([key_of(found.advice) for found in shown], self.times[-1], window_s)
+        now_s = self.times[-1] - past.origin_s
+        return pictures(seen(past.trace, now_s), now_s, shown, window_s=window_s)
+
+    def part(self, keys: Collection[Key], now_s: int, window_s: int) -> StoredTrace:
+        """The last `window_s` of some containers' pods, as a trace."""
+        store = ParquetStore(self.root)
+        about, workloads = store.inventory(self.cluster), {key[:2] for key in keys}
+        known = job_groups(about.containers())
+        names = zip(known["namespace"].to_pylist(), known["workload"].to_pylist(), strict=True)
+        theirs = known.filter(pa.array([name in workloads for name in names], pa.bool_()))
+        from_s, pods = now_s - window_s, pc.unique(theirs["pod"]).to_pylist()
+        parts = [
+            store.read_shard(self.cluster, shard, from_s, now_s + 1, COLUMNS, pods=pods)
+            for shard in range(store.shards())
+        ]
+        return stored_trace(
+            pa.concat_tables(parts).unify_dictionaries(),
+            theirs,
+            about.nodes(),
+            cluster=self.cluster,
+            from_s=from_s,
+            until_s=now_s,
+            interval_s=store.interval_s,
+        )
 
     def forecasts(self, settings: ForecastSettings, state: Path | None) -> pa.Table:
-        """The predictions file's rows at the newest time that is asked about."""
-        return self._fitted(self.times[-1], forecast=settings, state=state).forecasts
+        """The predictions file's rows at the newest time that is asked about.
+
+        Raises:
+            BadInput: of no node there is the size and the use.
+        """
+        made = self._fitted(self.times[-1], forecast=settings, state=state).forecasts
+        if not len(made):
+            raise BadInput(
+                f"{self.root}: no node of {self.cluster} is known by its size; collect needs"
+                " kube-state-metrics' kube_node_status_allocatable and kube_pod_info, or another"
+                " name for them (--set, docs/settings.md)"
+            )
+        return made
 
     def _fitted(
         self,

@@ -50,3 +50,18 @@ def test_an_unknown_cluster_is_told_with_those_there_are(history: Path, tmp_path
     assert made.code == 2
     assert "nothing of moon to read; clusters there: here" in made.err
     assert not out.exists()
+
+
+def test_a_workload_is_explained_from_the_history_as_from_the_trace(
+    history: Path, tmp_path: Path
+) -> None:
+    told = slacktide("explain", "workload", "cart", "--history", history).out
+    same = slacktide("explain", "workload", "cart", "--trace", tmp_path / "before").out
+    assert "CPU 0.500 cores" in told
+    assert told.count("#") == same.count("#") > 100, "the two weeks are drawn"
+
+
+def test_the_page_of_a_history_draws_its_workloads(history: Path, tmp_path: Path) -> None:
+    page = tmp_path / "sizes.html"
+    slacktide("recommend", "--history", history, "-o", "html", "--fileoutput", page)
+    assert page.read_text().count("<svg") == 2 * len(PODS)
