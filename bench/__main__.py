@@ -14,7 +14,7 @@ def main() -> None:
         if path.stem == "figures":
             continue
         said = ast.get_docstring(ast.parse(path.read_text())) or ""
-        print(f"python -m bench.{path.stem:<12} {said.splitlines()[0]}")
+        print(f"python -m bench.{path.stem:<18} {said.splitlines()[0]}")
 
 
 main()

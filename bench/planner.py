@@ -17,7 +17,7 @@ import time
 import click
 
 from bench.figures import say
-from bench.generated_cluster import generated
+from bench._generated_cluster import generated
 from scheduler.core.plan import plan
 
 
