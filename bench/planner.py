@@ -16,8 +16,8 @@ import time
 
 import click
 
-from bench.figures import say
 from bench._generated_cluster import generated
+from bench.figures import say
 from scheduler.core.plan import plan
 
 
