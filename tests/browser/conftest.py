@@ -45,9 +45,13 @@ def pages() -> Path:
     return BUILT_PAGES
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """Debian's Chromium; no browser is downloaded."""
+    """Debian's Chromium; no browser is downloaded.
+
+    A module's and no session's: while it is there Playwright keeps an event loop running in this
+    thread, in which no other test could run its own.
+    """
     program = shutil.which("chromium")
     if program is None:
         skip_unless_ci("chromium is not installed: run make test-packages")
