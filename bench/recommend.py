@@ -20,9 +20,9 @@ import numpy as np
 
 from bench.figures import say
 from predictor.core.history import History, history_of
-from predictor.core.recommend import SizingSettings, recommended
+from predictor.core.recommend import SizingSettings, recommended, use_for
 from predictor.core.steady import Standing, declared, standing, steady
-from predictor.core.use import Containers, containers_of, statistics
+from predictor.core.use import Containers, containers_of
 from simulator.core.generate import builtin_sample
 from simulator.core.right_sizing import DAY_S, Requests, Rule, Tally, held_against_week, krr, vpa
 from slacktide.messages import FloatArray, Recommendation
@@ -76,15 +76,7 @@ def _walk(
     """At each time: what the law says, and what stands after the answers given before."""
     stands: dict[Key, Standing] = {}
     for now_s in times:
-        use = statistics(
-            history,
-            containers,
-            now_s,
-            window_s=settings.window_s,
-            cpu_percentile=settings.cpu_percentile,
-            last_day_percentile=settings.last_day_percentile,
-            peak_days=settings.peak_days,
-        )
+        use = use_for(history, containers, now_s, settings)
         made = {_key(one): one for one in recommended(use, now_s, settings)}
         before = {key: stands.get(key) or declared(one) for key, one in made.items()}
         kept = {key: steady(one, before[key]) for key, one in made.items()}

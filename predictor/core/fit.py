@@ -29,10 +29,10 @@ from predictor.core.history import History
 from predictor.core.learning import Learned
 from predictor.core.newest import shards_of
 from predictor.core.oom import counting_oom_kills
-from predictor.core.recommend import SizingSettings
+from predictor.core.recommend import SizingSettings, use_for
 from predictor.core.series import by_pods
 from predictor.core.stored_trace import StoredTrace, stored_trace
-from predictor.core.use import USE, merged, statistics
+from predictor.core.use import USE, merged
 from slacktide.messages import FloatArray, NodeForecasts
 from slacktide.predictions import SCHEMA as FORECASTS
 
@@ -195,14 +195,11 @@ def _use(shard: Shard, asked: Question, settings: SizingSettings) -> pa.Table:
     history, pods = stored.history, stored.trace.pods.pod
     names = [pods[row] for row in stored.trace.usage.pod.tolist()]
     node_of = {pod: node for pod, node in zip(names, stored.known_node, strict=True) if node}
-    return statistics(
+    return use_for(
         replace(history, node=np.zeros_like(history.node)),  # sized wherever it runs
         stored.containers,
         shard.now_s(asked),
-        window_s=settings.window_s,
-        cpu_percentile=settings.cpu_percentile,
-        peak_days=settings.peak_days,
-        last_day_percentile=settings.last_day_percentile,
+        settings,
         counted=shards_of(names, node_of, asked.shards) == shard.number,
     )
 

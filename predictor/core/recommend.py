@@ -20,7 +20,7 @@ import pyarrow as pa
 from predictor.core.borrowed import with_hints
 from predictor.core.history import HOUR_S, History
 from predictor.core.use import DAY_HOURS, Containers, statistics
-from slacktide.messages import FloatArray, Recommendation
+from slacktide.messages import BoolArray, FloatArray, Recommendation
 
 MIB = 1 << 20
 CPU_LIMIT_ADVICE = "CPU limit: leave unset, a limit throttles even where cores idle"
@@ -62,7 +62,19 @@ def recommendations(
 
     Reads nothing later than `now_s`. Over replicas the hungriest one decides.
     """
-    use = statistics(
+    return recommended(use_for(history, containers, now_s, settings), now_s, settings)
+
+
+def use_for(
+    history: History,
+    containers: Containers,
+    now_s: int,
+    settings: SizingSettings,
+    *,
+    counted: BoolArray | None = None,
+) -> pa.Table:
+    """The `USE` that sizes by these settings are made from; `counted` as of `statistics`."""
+    return statistics(
         history,
         containers,
         now_s,
@@ -70,8 +82,8 @@ def recommendations(
         cpu_percentile=settings.cpu_percentile,
         last_day_percentile=settings.last_day_percentile,
         peak_days=settings.peak_days,
+        counted=counted,
     )
-    return recommended(use, now_s, settings)
 
 
 def recommended(

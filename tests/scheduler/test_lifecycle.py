@@ -38,6 +38,7 @@ from slacktide.durations import parse_duration_s
 from slacktide.kube.groups import Job
 from slacktide.kube.objects import Pod
 from tests.scheduler.ganged import AT_S, known, only, pod, pods
+from tests.scheduler.transcripts import told
 
 SCENARIOS = sorted((Path(__file__).parents[1] / "scenarios").glob("lifecycle_*.txt"))
 PHASES = {"waiting": "Pending", "running": "Running", "failed": "Failed", "done": "Succeeded"}
@@ -117,25 +118,10 @@ class Story:
         return said
 
 
-def told(text: str) -> str:
-    """The file with the answers this code gives."""
-    story, lines, answers, in_answer = Story(), list[str](), list[str](), False
-    for line in text.splitlines():
-        if line == "----":
-            lines += [line, *answers]
-            answers, in_answer = [], True
-        elif not line or not in_answer:
-            in_answer = False
-            lines.append(line)
-            if line and not line.startswith("#"):
-                answers += story.tell(line)
-    return "\n".join(lines) + "\n"
-
-
 @pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.stem)
 def test_the_life_goes_as_written(path: Path) -> None:
     text = path.read_text()
-    answer = told(text)
+    answer = told(Story().tell, text)
     if os.environ.get("REWRITE"):
         path.write_text(answer)
     assert answer == text

@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from tests.scheduler.clusters import Gang, Node, Queue, World
+from tests.scheduler.transcripts import told
 
 SCENARIOS = sorted((Path(__file__).parents[1] / "scenarios").glob("scheduler_*.txt"))
 UNITS_S = {"h": 3600, "m": 60, "s": 1, "d": 86400}
@@ -108,28 +109,10 @@ class Story:
         return said
 
 
-def told(text: str) -> str:
-    """The file with the answers this code gives."""
-    story = Story()
-    lines: list[str] = []
-    answers: list[str] = []
-    in_answer = False
-    for line in text.splitlines():
-        if line == "----":
-            lines += [line, *answers]
-            answers, in_answer = [], True
-        elif not line or not in_answer:
-            in_answer = False
-            lines.append(line)
-            if line and not line.startswith("#"):
-                answers += story.tell(line)
-    return "\n".join(lines) + "\n"
-
-
 @pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.stem)
 def test_the_story_goes_as_written(path: Path) -> None:
     text = path.read_text()
-    answer = told(text)
+    answer = told(Story().tell, text)
     if os.environ.get("REWRITE"):
         path.write_text(answer)
     assert answer == text
