@@ -78,6 +78,7 @@ def _largest_first(outcome: Plan) -> list[int]:
     columns, near = outcome.aftermath.snapshot.gangs, outcome.aftermath.near
     roles = np.bincount(columns.leads, minlength=len(columns.ids))
     alone = outcome.pending[roles[outcome.pending] == 1]
+    alone = alone[~columns.asks_gpus[alone]]
     if near is not None and columns.kind is not None:
         alone = alone[~near.constraints.wide[columns.kind[alone]]]
     order = alone[np.argsort(-least_cores(columns)[alone], kind="stable")]

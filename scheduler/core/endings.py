@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -39,8 +39,12 @@ class Endings:
         shape = self.nodes.free_cpu_cores.shape
         cpu = tail_sums(self.cell, self.running.cpu_cores * ended, shape=shape)
         memory = tail_sums(self.cell, self.running.memory_bytes * ended, shape=shape)
+        nodes, holds = self.nodes, self.running.gpus
+        if nodes.gpus is not None and holds is not None:
+            free = nodes.gpus.without(holds, self.running.node, ended > 0)
+            nodes = replace(nodes, gpus=free)
         return Room.of(
-            self.nodes,
+            nodes,
             cpu_cores=self.nodes.free_cpu_cores + cpu,
             memory_bytes=self.nodes.free_memory_bytes + memory,
         )

@@ -75,7 +75,7 @@ def _claimants(after: Aftermath, pending: IntArray, *, tried: int) -> Iterator[i
     """Pending gangs by turn of their queue, the first of each queue."""
     columns = after.snapshot.gangs
     roles = np.bincount(columns.leads, minlength=len(columns.ids))
-    line = in_line(columns, pending[roles[pending] == 1])
+    line = in_line(columns, pending[(roles[pending] == 1) & ~columns.asks_gpus[pending]])
     _, first = np.unique(columns.queue[line], return_index=True)
     heads = sorted(line[first].tolist(), key=lambda row: after.shares.turn(int(columns.queue[row])))
     yield from heads[:tried]

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Final
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from scheduler.core.arrange import Candidates, Wanted, arrange
 from scheduler.core.contenders import least_cores
 from scheduler.core.endings import Endings
 from scheduler.core.fit import BYTES_TOLERANCE, Room, Task, TaskClasses, task_of, total_tasks
+from scheduler.core.gpu_reason import emptied_gpus, gpus_said, gpus_short
 from scheduler.core.nearby import Nearby
 from scheduler.core.queue_order import FairShares, in_line
 from scheduler.core.queues import CORES_TOLERANCE
@@ -34,6 +36,7 @@ class Blocked(StrEnum):
 
     LARGER_THAN_CLUSTER = "larger than the cluster"
     NO_NODE_ALLOWED = "no node it may run on"
+    GPUS = "GPUs"
     QUEUE_AT_MAX = "queue at its maximum"
     HOLDS_RESERVATION = "holds the reservation"
     NEIGHBOURS = "its neighbours"
@@ -55,6 +58,7 @@ class Placement:
     room_tasks: int  # how many of its tasks the cluster had room for
     queue_used_cpu_cores: float  # before
     note: str = ""  # what else there is to say about how it was found
+    devices: tuple[tuple[int, ...], ...] = ()  # GPUs of each task, by nodes; none: () for all
 
     @property
     def tasks(self) -> int:
@@ -91,14 +95,17 @@ class Aftermath:
             nodes.cpu_cores[None, :] + CORES_TOLERANCE,
             nodes.memory_bytes[None, :]
             + BYTES_TOLERANCE,  # as Room.of: nothing asked of nothing fits
+            gpus=emptied_gpus(nodes),
         )
         ruled = replace(bare, constraints=nodes.constraints)
         cores = float(least_cores(gangs)[gangs.leads[row]])
         first_that_holds: tuple[tuple[Blocked, Callable[[], bool]], ...] = (
+            (Blocked.GPUS, lambda: self._has_no_such_gpus(row, bare)),
             (Blocked.LARGER_THAN_CLUSTER, lambda: self._fits(row, bare, level=0) < least),
             (Blocked.NO_NODE_ALLOWED, lambda: self._fits(row, ruled, level=0) < least),
             (Blocked.HOLDS_RESERVATION, lambda: self._holds_reservation(row)),
             (Blocked.QUEUE_AT_MAX, lambda: cores > self.shares.room_cpu_cores(queue)),
+            (Blocked.GPUS, lambda: self._fits_beside_gpus(row) >= least > self.fits_now(row)),
             (Blocked.NEIGHBOURS, lambda: self.fits_now(row) >= least > self._arranged(row)),
         )
         code = next((code for code, holds in first_that_holds if holds()), None)
@@ -151,6 +158,17 @@ class Aftermath:
         """How many of its tasks there is room for, reservations aside."""
         return self._fits(gang, self.room)
 
+    def _fits_beside_gpus(self, gang: int) -> int:
+        """How many there would be room for if GPUs were no matter; 0 for who asks for none."""
+        asks = self._task(gang, int(self.level[gang])).gpu >= 0
+        return self._fits(gang, replace(self.room, gpus=None)) if asks else 0
+
+    def _has_no_such_gpus(self, gang: int, bare: Room) -> bool:
+        """Whether empty nodes would hold the gang but for their GPUs."""
+        least = int(self.snapshot.gangs.min_available[gang])
+        beside = self._fits(gang, replace(bare, gpus=None), level=0)
+        return beside >= least > self._fits(gang, bare, level=0)
+
     def fits_without_batch(self, gang: int) -> int:
         """How many there would be room for if no batch task ran on open nodes."""
         return self._fits(gang, self._emptied(self.snapshot))
@@ -177,6 +195,7 @@ class Aftermath:
             np.where(is_open, self.room.cpu_cores, before.cpu_cores),
             np.where(is_open, self.room.memory_bytes, before.memory_bytes),
             constraints=nodes.constraints,
+            gpus=self.room.gpus,
         )
 
 
@@ -224,8 +243,8 @@ def _blocking(after: Aftermath, gang: int, blocked: Blocked) -> str:
     without_batch = after.fits_without_batch(gang)
     if blocked in _ALWAYS_SAID:
         return _ALWAYS_SAID[blocked]
-    if blocked is Blocked.NO_NODE_ALLOWED:
-        return _refused(after, gang)
+    if blocked in _SAID:
+        return _SAID[blocked](after, gang)
     if blocked is Blocked.QUEUE_AT_MAX:
         queue = after.shares.tightest(_queue_of(after, gang))
         return f"queue {after.snapshot.queues.names[queue]} would exceed its maximum"
@@ -241,6 +260,12 @@ def _refused(after: Aftermath, gang: int) -> str:
     if constraints is None or kind is None:
         raise ValueError("no node is refused where there are no constraints")
     return f"{refusals(constraints, int(kind[gang]))}, and those do not hold it"
+
+
+_SAID: Final[dict[Blocked, Callable[[Aftermath, int], str]]] = {
+    Blocked.NO_NODE_ALLOWED: _refused,
+    Blocked.GPUS: lambda after, gang: gpus_short(after.room, after.snapshot.gangs, gang),
+}
 
 
 def _unjudged(after: Aftermath, gang: int) -> str:
@@ -274,7 +299,7 @@ def _needs(after: Aftermath, gang: int) -> str:
     return (
         f"it needs {size} {'task' if tasks == 1 else 'tasks'} of {cores:.4g} "
         f"{'core' if cores == 1 else 'cores'} and "
-        f"{gib:.4g} GiB for {duration_text(duration_s)} ({judged})"
+        f"{gib:.4g} GiB{gpus_said(nodes, gangs, gang)} for {duration_text(duration_s)} ({judged})"
     )
 
 

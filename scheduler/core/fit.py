@@ -27,6 +27,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from scheduler.core.gpu import GpuRoom, GpuSaved
+from scheduler.core.gpu_usable import Left
 from scheduler.core.kinds import Constraints
 from scheduler.core.queues import CORES_TOLERANCE
 from scheduler.core.snapshot import GangColumns, NodeColumns
@@ -45,6 +47,7 @@ class Task(NamedTuple):
     memory_bytes: float
     level: int
     row: int = 0  # of the room's constraints: the nodes it may run on
+    gpu: int = -1  # of the room's asks for GPUs; -1: none
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,7 @@ class TaskClasses:
     level: IntArray  # [C] index of the horizon it is judged at
     guarded: IntArray  # [C] 1 where a reservation must be respected, else 0
     row: IntArray  # [C] of the room's constraints; 0 where there are none
+    gpu: IntArray  # [C] of the room's asks for GPUs; -1: none
 
     def __len__(self) -> int:
         return len(self.level)
@@ -72,6 +76,7 @@ class TaskClasses:
             level=np.array([task.level]),
             guarded=np.array([int(guarded)]),
             row=np.array([task.row]),
+            gpu=np.array([task.gpu]),
         )
 
     def part(self, chosen: slice | IntArray) -> TaskClasses:
@@ -82,6 +87,7 @@ class TaskClasses:
             level=self.level[chosen],
             guarded=self.guarded[chosen],
             row=self.row[chosen],
+            gpu=self.gpu[chosen],
         )
 
 
@@ -95,6 +101,7 @@ def task_of(gangs: GangColumns, gang: int, *, level: int, constraints: Constrain
         memory_bytes=float(gangs.memory_bytes[gang]),
         level=level,
         row=row,
+        gpu=-1 if gangs.gpu is None else int(gangs.gpu[gang]),
     )
 
 
@@ -121,11 +128,13 @@ def classes_of(
     row = np.zeros_like(members)
     if constraints is not None and gangs.kind is not None:
         row = constraints.row_of[gangs.kind[members]]
+    gpu = np.full_like(members, -1) if gangs.gpu is None else gangs.gpu[members]
     levels = int(level.max(initial=0)) + 1
     columns = (
         gangs.cpu_cores[members],
         gangs.memory_bytes[members],
         (row * levels + level[members]) * 2 + guarded[members],
+        gpu,
     )
     order = np.lexsort(columns)
     new = np.zeros(len(members), dtype=np.bool_)
@@ -141,12 +150,13 @@ def classes_of(
         level=level[first],
         guarded=guarded[first],
         row=row[order[new]],
+        gpu=gpu[order[new]],
     )
     return classes, of
 
 
 # nodes [K], cores and bytes [H, K] left on them, and the same of the reserved room
-Saved = tuple[IntArray, FloatArray, FloatArray, Any]
+Saved = tuple[IntArray, FloatArray, FloatArray, Any, GpuSaved | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +170,7 @@ class Room:
     memory_bytes: FloatArray  # [H, N]
     reserved: Room | None = None  # at the start of a reservation, what it leaves to guarded tasks
     constraints: Constraints | None = None  # what the kinds of tasks ask beyond room
+    gpus: GpuRoom | None = None  # None where no node sells any
 
     @staticmethod
     def of(nodes: NodeColumns, *, cpu_cores: FloatArray, memory_bytes: FloatArray) -> Room:
@@ -168,6 +179,7 @@ class Room:
             np.minimum.accumulate(cpu_cores.T, axis=0) + CORES_TOLERANCE,
             np.minimum.accumulate(memory_bytes.T, axis=0) + BYTES_TOLERANCE,
             constraints=nodes.constraints,
+            gpus=None if nodes.gpus is None else GpuRoom.of(nodes.gpus, nodes=len(nodes.names)),
         )
         room.cpu_cores[:, ~nodes.open] = -np.inf
         room.memory_bytes[:, ~nodes.open] = -np.inf
@@ -193,6 +205,8 @@ class Room:
             fitting[guarded] = np.minimum(fitting[guarded], beside)
         if self.constraints is not None:
             self.constraints.cut(fitting, classes.row, nodes)
+        if self.gpus is not None:
+            self.gpus.cut(fitting, classes.gpu, nodes)
         return fitting
 
     def take(self, nodes: IntArray, count: IntArray, task: Task, *, outlasts: bool = False) -> None:
@@ -200,6 +214,8 @@ class Room:
 
         `outlasts`: it still runs at the reserved start, and holds its node then too.
         """
+        if self.gpus is not None and task.gpu >= 0:
+            self.gpus.take(nodes, count, task.gpu, self.left(nodes, task))
         for room, amount in (
             (self.cpu_cores, task.cpu_cores),
             (self.memory_bytes, task.memory_bytes),
@@ -211,17 +227,25 @@ class Room:
         if self.reserved is not None and outlasts:
             self.reserved.take(nodes, count, task)
 
+    def left(self, nodes: IntArray, task: Task) -> Left:
+        """On some nodes through the task's horizon, and what it takes."""
+        cpu_cores, memory_bytes = self.cpu_cores[task.level], self.memory_bytes[task.level]
+        return Left(cpu_cores[nodes], memory_bytes[nodes], task.cpu_cores, task.memory_bytes)
+
     def saved(self, nodes: IntArray) -> Saved:
         """What is left on some nodes, to be put back."""
         beside = None if self.reserved is None else self.reserved.saved(nodes)
-        return nodes, self.cpu_cores[:, nodes], self.memory_bytes[:, nodes], beside
+        gpus = None if self.gpus is None else self.gpus.saved(nodes)
+        return nodes, self.cpu_cores[:, nodes], self.memory_bytes[:, nodes], beside, gpus
 
     def put_back(self, saved: Saved) -> None:
         """As it was when saved."""
-        nodes, cpu_cores, memory_bytes, beside = saved
+        nodes, cpu_cores, memory_bytes, beside, gpus = saved
         self.cpu_cores[:, nodes], self.memory_bytes[:, nodes] = cpu_cores, memory_bytes
         if self.reserved is not None and beside is not None:
             self.reserved.put_back(beside)
+        if self.gpus is not None and gpus is not None:
+            self.gpus.put_back(gpus)
 
 
 def total_tasks(room: Room, classes: TaskClasses) -> IntArray:

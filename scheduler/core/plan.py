@@ -19,6 +19,7 @@ from scheduler.core.contenders import Contenders, least_cores
 from scheduler.core.endings import Endings
 from scheduler.core.explain import Aftermath, Blocked, Placement, pending_reason, placed_reason
 from scheduler.core.fit import Room, Task, gangs_that_fit, task_of, whole
+from scheduler.core.gpu import DevicesGiven
 from scheduler.core.nearby import Nearby
 from scheduler.core.queue_order import FairShares
 from scheduler.core.queues import CORES_TOLERANCE
@@ -38,6 +39,7 @@ class PlanSettings:
     lifetime_weight: float = 1.0  # long room is what runs out first, so it counts most
     emptiness_weight: float = 0.5  # packs within nodes of one lifetime
     imbalance_weight: float = 0.25  # a hint: where one resource is plentiful it should not decide
+    gpu_weight: float = 10.0  # of a GPU nobody can use any more: GPUs cost more than all else
     wishes_weight: float = 2.0  # what a pod says it prefers outweighs what we think of a node
 
 
@@ -194,8 +196,11 @@ class _Round:
         """Place a gang, as many of its tasks as there is room and quota for; or none of it."""
         rows = self.roles.get(lead, (lead,))
         room_tasks = {row: seats.contenders.capacity(row) for row in rows}
+        gpus = self.room.gpus
+        begun = 0 if gpus is None else len(gpus.taken)
         queue = int(self.snapshot.gangs.queue[lead])
         found = seats.seat(rows, quota_cores=seats.contenders.quota_cores(lead, queue))
+        given = DevicesGiven(() if gpus is None else gpus.taken[begun:])
         for row, (nodes, count) in found.items():
             self._note(
                 Placement(
@@ -205,6 +210,7 @@ class _Round:
                     horizon_s=int(self.snapshot.nodes.horizons_s[self.level[row]]),
                     room_tasks=room_tasks[row],
                     queue_used_cpu_cores=self.shares.used_cpu_cores[queue],
+                    devices=given.to(self.task(row).gpu, nodes, count),
                 )
             )
 
@@ -227,7 +233,11 @@ class _Round:
 
     def cost(self, gang: int, nodes: IntArray) -> FloatArray:
         """[len(nodes)] what putting one of its tasks on each node costs."""
-        cost = self.scoring.cost(self.room, nodes, self.task(gang))
+        task = self.task(gang)
+        cost = self.scoring.cost(self.room, nodes, task)
+        if self.room.gpus is not None:
+            lost = self.room.gpus.lost(task.gpu, nodes, self.room.left(nodes, task))
+            cost = cost + self.settings.gpu_weight * lost
         if self.near is None:
             return cost
         kind = self.near.kind(self.snapshot.gangs, gang)

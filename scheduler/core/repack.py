@@ -96,7 +96,7 @@ def _sum_fits(outcome: Plan, rows: IntArray) -> bool:
 def _free_to_move(outcome: Plan) -> BoolArray:
     """[G] rows that neither neighbours nor a reservation bind to where they are."""
     after, gangs = outcome.aftermath, outcome.aftermath.snapshot.gangs
-    free = np.ones(len(gangs.ids), np.bool_)
+    free = ~gangs.asks_gpus
     if outcome.reservation is not None:
         free &= ~outlasting(gangs, outcome.reservation, now_s=after.now_s)
     if after.near is not None and gangs.kind is not None:
@@ -305,10 +305,11 @@ def _room(outcome: Plan, placements: Sequence[Placement]) -> Room:
     """What is left once all of them are placed."""
     after, nodes = outcome.aftermath, outcome.aftermath.snapshot.nodes
     room = Room.of(nodes, cpu_cores=nodes.free_cpu_cores, memory_bytes=nodes.free_memory_bytes)
+    room = replace(room, gpus=None)  # nobody who asks for any is moved or started here
     for placement in placements:
         level = int(after.level[placement.gang])
         task = task_of(
             after.snapshot.gangs, placement.gang, level=level, constraints=nodes.constraints
         )
         room.take(placement.nodes, placement.count, task)
-    return replace(room, reserved=after.room.reserved)
+    return replace(room, reserved=after.room.reserved, gpus=after.room.gpus)

@@ -52,7 +52,7 @@ class Scoring:
 
     def cost(self, room: Room, nodes: IntArray, task: Task) -> FloatArray:
         """[len(nodes)] the cost of the first such task on each node, all of which fit it."""
-        cpu_cores, memory_bytes, level, _ = task
+        cpu_cores, memory_bytes, level = task[:3]
         cpu, memory = room.cpu_cores[level, nodes], room.memory_bytes[level, nodes]
         lifetime = 0.5 * (
             _long_room_taken(cpu, room.cpu_cores[-1, nodes], max(cpu_cores, CORES_TOLERANCE))

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from scheduler.core.gpu import GpuColumns, GpuHolds
 from scheduler.core.kinds import Constraints
 from scheduler.core.queues import QueueTree, QueueUse
 from slacktide.messages import BoolArray, FloatArray, IntArray, NodeForecasts
@@ -32,6 +33,7 @@ class NodeColumns:
     memory_bytes: FloatArray  # [N]
     open: BoolArray  # [N] False: cordoned, under pressure, or its forecast is stale
     constraints: Constraints | None = None  # what gangs ask beyond room; None: nothing
+    gpus: GpuColumns | None = None  # None: no node sells any, and nobody asks for any
 
     def __post_init__(self) -> None:
         nodes, horizons = len(self.names), len(self.horizons_s)
@@ -52,6 +54,7 @@ class RunningColumns:
     memory_bytes: FloatArray  # [R]
     end_s: IntArray  # [R] predicted
     queue: IntArray | None = None  # [R] index of a leaf; None where nobody knows
+    gpus: GpuHolds | None = None  # devices held; None: none
 
     def __post_init__(self) -> None:
         _shape("running", self.cpu_cores, self.memory_bytes, self.end_s, shape=self.node.shape)
@@ -87,15 +90,21 @@ class GangColumns:
     priority: IntArray  # [G] higher first, within a queue
     kind: IntArray | None = None  # [G] of the nodes' constraints; None where there are none
     lead: IntArray | None = None  # [G] the first row of its gang; None: each row is a gang
+    gpu: IntArray | None = None  # [G] of the nodes' asks for GPUs; -1: none
 
     @property
     def leads(self) -> IntArray:
         """[G] the row that stands for the gang."""
         return np.arange(len(self.ids)) if self.lead is None else self.lead
 
+    @property
+    def asks_gpus(self) -> BoolArray:
+        """[G] whether its tasks ask for GPUs."""
+        return np.zeros(len(self.ids), np.bool_) if self.gpu is None else self.gpu >= 0
+
     def __post_init__(self) -> None:
         whole = (self.queue, self.tasks, self.min_available, self.duration_s, self.submit_s)
-        given = [column for column in (self.kind, self.lead) if column is not None]
+        given = [column for column in (self.kind, self.lead, self.gpu) if column is not None]
         real = (self.cpu_cores, self.memory_bytes)
         _shape("gangs", *whole, *given, *real, self.priority, shape=(len(self.ids),))
         for broken, sentence in (
@@ -134,6 +143,11 @@ class Snapshot:
         if self.running.queue is not None:
             _indexes("running: queue", self.running.queue, below=queues)
         _indexes("gangs: queue", self.gangs.queue, below=queues)
+        if self.nodes.gpus is not None:
+            _indexes("gpus: node", self.nodes.gpus.node, below=len(self.nodes.names))
+        if self.gangs.gpu is not None:
+            asks = 0 if self.nodes.gpus is None else len(self.nodes.gpus.asks)
+            _indexes("gangs: gpu", self.gangs.gpu + 1, below=asks + 1)
         constraints = self.nodes.constraints
         if constraints is not None and self.gangs.kind is not None:
             _indexes("gangs: kind", self.gangs.kind, below=len(constraints.kinds))

@@ -142,6 +142,7 @@ def test_classes_are_counted_the_same_in_one_step_and_in_many(
         level=whole([0, 1, 0, 1, 0]),
         guarded=whole([0] * 5),
         row=whole([0] * 5),
+        gpu=whole([-1] * 5),
     )
     at_once = total_tasks(where, classes)
     monkeypatch.setattr("scheduler.core.fit.CELLS_AT_ONCE", 80)
