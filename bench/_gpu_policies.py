@@ -15,9 +15,11 @@ from typing import NamedTuple
 import numpy as np
 
 from bench._gpu_cluster import Cluster, Trace, milli_of
+from scheduler.core.gpu_seen import SeenTasks
 from scheduler.core.gpu_usable import Expected, TaskClass
 from slacktide.messages import BoolArray, FloatArray, IntArray
 
+EQUALS = 1e-3  # what is left of a node decides between those that lose about as much
 MOST_CORES, MOST_MILLI = 128.0, 8000.0  # of one node, which amounts are held to
 FREQUENT = 0.95  # typical pods are the commonest that make up so many
 
@@ -111,19 +113,38 @@ class Gradient:
 class Published:
     """FGD as published: whole scores of 0 to 100, the whole trace's pods as the target workload."""
 
-    def __init__(self, trace: Trace, seed: int) -> None:
+    def __init__(self, trace: Trace) -> None:
         self._typical = typical(trace.pods)
         self._gradient = Gradient()
-        self._random = np.random.default_rng(seed)
 
     def __call__(self, cluster: Cluster, pod: TaskClass, fits: BoolArray) -> int:
-        """One of the nodes of the best score, as kube-scheduler chooses among equals."""
+        """The first by name of the nodes of the best score, as their simulator chooses."""
         if not len(cluster.room.columns.expected):
             cluster.expect(self._typical)
         grown = self._gradient.lost(cluster, pod) - milli_of(pod) / 1000
         score = np.floor(100 / (1 + np.exp(np.where(fits, grown, np.inf))))
-        score[~fits] = -1
-        return int(self._random.choice(np.flatnonzero(score == score.max())))
+        return _least(-score, fits)
+
+
+class Ours:
+    """The planner's own score: online, weighed by demand over supply, anew every so many pods."""
+
+    def __init__(self, *, every: int = 200) -> None:
+        self._gradient = Gradient()
+        self._seen = SeenTasks()
+        self._every, self._came = every, 0
+
+    def __call__(self, cluster: Cluster, pod: TaskClass, fits: BoolArray) -> int:
+        """Where the fewest usable GPUs are lost; among equals the node with the least left."""
+        if self._came % self._every == 0:
+            cluster.expect(self._seen.expected())
+            cluster.room.weigh(cluster.cores, cluster.memory_bytes)
+            self._gradient.forget()
+        self._came += 1
+        if milli_of(pod):
+            self._seen.add(pod)
+        lost = self._gradient.lost(cluster, pod)
+        return _least(lost + EQUALS * _left(cluster, pod), fits)
 
 
 def typical(pods: Iterable[TaskClass]) -> Expected:

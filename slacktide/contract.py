@@ -17,6 +17,22 @@ RESOURCE_BATCH_MEMORY: Final = "kubernetes.io/batch-memory"  # bytes
 # carry one more, which only says "ask the extender"; kubelet drops what a node does not know.
 RESOURCE_TASK: Final = "slacktide.io/task"
 
+# GPUs. A task asks in resources, which nobody can change once the pod is there; kube-scheduler
+# leaves them to our extender, and kubelet drops what a node does not know.
+RESOURCE_GPU_MILLI: Final = "slacktide.io/gpu-milli"  # below 1000 a share of one GPU, else n x 1000
+RESOURCE_GPU_MEMORY: Final = "slacktide.io/gpu-memory"  # bytes of each GPU
+IGNORED_BY_KUBE_SCHEDULER: Final = (RESOURCE_TASK, RESOURCE_GPU_MILLI, RESOURCE_GPU_MEMORY)
+ANNOTATION_GPUS: Final = f"{GROUP}/gpus"  # of a node, JSON: the devices it sells
+ANNOTATION_GPU_MODEL: Final = f"{GROUP}/gpu-model"  # of a pod: "V100", or "V100|A100" for either
+ANNOTATION_GPU_DEVICES: Final = f"{GROUP}/gpu-devices"  # of a pod: "0,3", the devices it was given
+# Aliases: Koordinator's device share (docs: device-scheduling-gpu-share), in per cent of a GPU and
+# in bytes of all of them; the model as the openb simulator names it (pkg/type/open-gpu-share).
+KOORDINATOR_GPU: Final = "koordinator.sh/gpu"  # of time and memory alike
+KOORDINATOR_GPU_CORE: Final = "koordinator.sh/gpu-core"
+KOORDINATOR_GPU_MEMORY: Final = "koordinator.sh/gpu-memory"
+KOORDINATOR_GPU_MEMORY_RATIO: Final = "koordinator.sh/gpu-memory-ratio"
+OPENB_GPU_MODEL: Final = "alibabacloud.com/gpu-card-model"
+
 # Quality of service: Koordinator's spelling is the default, the others are read as aliases.
 LABEL_QOS_CLASS: Final = "koordinator.sh/qosClass"
 LABEL_QOS_KATALYST: Final = "katalyst.kubewharf.io/qos_level"

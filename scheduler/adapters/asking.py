@@ -16,6 +16,7 @@ import numpy as np
 from scheduler.adapters.board import Board
 from scheduler.core.compiling import RunningPods, compile_constraints
 from scheduler.core.constraints import Pack, Rules, rules_of
+from scheduler.core.gpu import GpuAsk
 from scheduler.core.snapshot import GangColumns, NodeColumns
 from scheduler.core.standing import Ask, Standing
 from scheduler.core.ways_in.shape import Key
@@ -97,7 +98,17 @@ def asking(
     constraints, kind = compile_constraints(
         board.nodes.table(), [row.rules for row in rows], running
     )
-    return Asking(rows, _columns(rows, queue_of, kind), board.nodes.columns(constraints))
+    asks, gpu = _gpu_asks(rows)
+    columns = _columns(rows, queue_of, kind, gpu)
+    return Asking(rows, columns, board.nodes.columns(constraints, asks))
+
+
+def _gpu_asks(rows: tuple[Row, ...]) -> tuple[tuple[GpuAsk, ...], IntArray]:
+    """What the rows ask of GPUs, each ask once; and the index of each row's, -1 for none."""
+    of = [row.ask.waiting[0].gpu for row in rows]
+    asks = tuple(dict.fromkeys(ask for ask in of if ask is not None))
+    index = {ask: place for place, ask in enumerate(asks)}
+    return asks, np.array([-1 if ask is None else index[ask] for ask in of], np.int64)
 
 
 def _rules(found: Standing, ask: Ask, pod_of: PodOf, read: ReadRules) -> Rules | None:
@@ -131,7 +142,9 @@ def _neighbours(board: Board, pod_of: PodOf, read: ReadRules) -> RunningPods:
     return RunningPods(tuple(index), np.array(rules, np.int64), np.array(node, np.int64))
 
 
-def _columns(rows: tuple[Row, ...], queue_of: Callable[[str], int], kind: IntArray) -> GangColumns:
+def _columns(
+    rows: tuple[Row, ...], queue_of: Callable[[str], int], kind: IntArray, gpu: IntArray
+) -> GangColumns:
     whole = np.array([_numbers(row, queue_of(row.standing.gang.queue)) for row in rows], np.int64)
     queue, tasks, least, duration, submit, priority, cpu, memory, lead = whole.T
     return GangColumns(
@@ -146,6 +159,7 @@ def _columns(rows: tuple[Row, ...], queue_of: Callable[[str], int], kind: IntArr
         priority=priority,
         kind=kind,
         lead=lead,
+        gpu=gpu,
     )
 
 

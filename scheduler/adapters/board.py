@@ -19,6 +19,7 @@ from scheduler.adapters.pods import is_batch, member_of
 from scheduler.adapters.task_columns import KeptTasks
 from scheduler.core.extender import Places
 from scheduler.core.member import Decision, Member, Stage
+from scheduler.core.snapshot import RunningColumns
 from scheduler.core.ways_in.order import WAYS
 from scheduler.core.ways_in.shape import Key
 from slacktide.errors import BadInput
@@ -69,6 +70,10 @@ class Board:
     def member(self, uid: str) -> Member | None:
         """One task, as assumed."""
         return self._members.get(uid)
+
+    def running(self) -> RunningColumns:
+        """The tasks that hold room, as they are now."""
+        return self.tasks.columns(self.nodes.gpus.holds(self.tasks.row_of))
 
     def members(self, gang: Key) -> Iterable[Member]:
         """Of a gang."""
@@ -146,6 +151,8 @@ class Board:
         before = self._members.get(uid)
         if before is not None:
             self._out(before)
+        elif one is not None:
+            self.nodes.gpus.met(one)
         if one is not None:
             self._in(one)
         elif uid in self._successors:
@@ -192,6 +199,7 @@ class Board:
         used[0] += amounts[0]
         used[1] += amounts[1]
         row = self.nodes.hold(one.node, cpu_milli=amounts[0], memory_bytes=amounts[1])
+        self.nodes.gpus.hold(one, takes=sign > 0)
         if sign > 0:
             self.tasks.put(one, row)
         else:

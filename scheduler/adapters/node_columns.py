@@ -15,6 +15,8 @@ from typing import Final
 
 import numpy as np
 
+from scheduler.adapters.gpu_nodes import KeptGpus
+from scheduler.core.gpu import GpuAsk
 from scheduler.core.kinds import Constraints
 from scheduler.core.node_table import NodeTable
 from scheduler.core.snapshot import NodeColumns
@@ -33,6 +35,7 @@ class KeptNodes:
 
     def __init__(self) -> None:
         self.row_of: dict[str, int] = {}
+        self.gpus = KeptGpus()
         self._names: list[str] = []
         self._labels: list[Mapping[str, str]] = []
         self._taints: list[tuple[Taint, ...]] = []
@@ -57,7 +60,7 @@ class KeptNodes:
             self._labels[row], self._taints[row], self._table = labels, taints, None
             same = False
         self._sold[:, row], self._open[row] = sold, is_open
-        return not same
+        return self.gpus.put(node) or not same
 
     def remove(self, node: Node) -> None:
         """Takes a node's end; what tasks hold of it ends with them."""
@@ -65,6 +68,7 @@ class KeptNodes:
         row = self.row_of.get(name)
         if row is not None and self._uids.get(name) == node.metadata.uid:
             del self._uids[name]
+            self.gpus.remove(name)
             self._sold[:, row], self._open[row] = 0, False
             self.tidy(name)
 
@@ -95,7 +99,9 @@ class KeptNodes:
             self._table = NodeTable(tuple(self._names), tuple(self._labels), tuple(self._taints))
         return self._table
 
-    def columns(self, constraints: Constraints | None = None) -> NodeColumns:
+    def columns(
+        self, constraints: Constraints | None = None, gpu_asks: tuple[GpuAsk, ...] = ()
+    ) -> NodeColumns:
         """As they are now, free of what is held; a copy."""
         rows = len(self._names)
         sold, free = self._sold[:, :rows], self._sold[:, :rows] - self._held[:, :rows]
@@ -108,6 +114,7 @@ class KeptNodes:
             memory_bytes=sold[1].astype(np.float64),
             open=self._open[:rows].copy(),
             constraints=constraints,
+            gpus=self.gpus.columns(self.row_of, gpu_asks),
         )
 
     def _row(self, name: str) -> int:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from decimal import ROUND_CEILING
 from typing import Final
 
+from scheduler.adapters.gpu_notes import KOORDINATOR_GPUS, gpu_asked
 from scheduler.core.member import Member, Stage, decision_of
 from scheduler.core.members import created_s
 from scheduler.core.ways_in.order import gang_key
@@ -19,10 +20,10 @@ from slacktide.contract import (
     ANNOTATION_REPLACES,
     DEFAULT_QUEUE,
     GATE_GANG,
+    IGNORED_BY_KUBE_SCHEDULER,
     LABEL_QUEUE,
     RESOURCE_BATCH_CPU,
     RESOURCE_BATCH_MEMORY,
-    RESOURCE_TASK,
 )
 from slacktide.durations import parse_duration_s
 from slacktide.errors import BadInput
@@ -31,7 +32,9 @@ from slacktide.quantity import parse
 
 DEFAULT_DURATION_S: Final = 3_600
 _ENDED: Final = {"Succeeded": Stage.DONE, "Failed": Stage.FAILED}
-OURS: Final = frozenset({RESOURCE_BATCH_CPU, RESOURCE_BATCH_MEMORY, RESOURCE_TASK})
+OURS: Final = frozenset(
+    {RESOURCE_BATCH_CPU, RESOURCE_BATCH_MEMORY, *IGNORED_BY_KUBE_SCHEDULER, *KOORDINATOR_GPUS}
+)
 
 Quantities = Mapping[str, str | int | float]
 
@@ -71,6 +74,7 @@ def member_of(pod: Pod) -> Member:
         replaces=notes.get(ANNOTATION_REPLACES, ""),
         plain=_is_plain(pod),
         minds=_minds(pod),
+        gpu=gpu_asked(lambda resource: _asked(pod, resource), notes),
     )
 
 

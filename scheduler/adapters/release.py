@@ -10,13 +10,13 @@ ValidatePodUpdate): requirements may be added to each of its terms, terms may no
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 
 from scheduler.core.member import Decision, Member, decision_text
-from slacktide.contract import ANNOTATION_DECISION, GATE_GANG
+from slacktide.contract import ANNOTATION_DECISION, ANNOTATION_GPU_DEVICES, GATE_GANG
 from slacktide.kube.objects import Pod
 
 Operations = list[dict[str, Any]]
@@ -34,15 +34,31 @@ def release(pod: Pod, member: Member, decision: Decision, *, pin: bool) -> Opera
         if pin:
             affinity = pinned(pod.spec.affinity, decision.node)
             operations.append({"op": "add", "path": "/spec/affinity", "value": affinity})
-    return [*operations, *annotated(pod, ANNOTATION_DECISION, decision_text(decision))]
+    return [*operations, *noted(pod, _notes(decision))]
+
+
+def _notes(decision: Decision) -> dict[str, str]:
+    """The annotations that tell a decision: to us, and to the task which GPUs are its own."""
+    notes = {ANNOTATION_DECISION: decision_text(decision)}
+    if decision.gpus:
+        notes[ANNOTATION_GPU_DEVICES] = ",".join(map(str, decision.gpus))
+    return notes
 
 
 def annotated(pod: Pod, name: str, text: str) -> Operations:
     """The operations that set one annotation."""
+    return noted(pod, {name: text})
+
+
+def noted(pod: Pod, notes: Mapping[str, str]) -> Operations:
+    """The operations that set some annotations."""
     if not pod.metadata.annotations:
-        return [{"op": "add", "path": "/metadata/annotations", "value": {name: text}}]
-    key = name.replace("~", "~0").replace("/", "~1")
-    return [{"op": "add", "path": f"/metadata/annotations/{key}", "value": text}]
+        return [{"op": "add", "path": "/metadata/annotations", "value": dict(notes)}]
+    keys = {name: name.replace("~", "~0").replace("/", "~1") for name in notes}
+    return [
+        {"op": "add", "path": f"/metadata/annotations/{keys[name]}", "value": text}
+        for name, text in notes.items()
+    ]
 
 
 def pinned(affinity: msgspec.Raw, node: str) -> dict[str, Any]:
@@ -74,7 +90,7 @@ def binding(member: Member, decision: Decision) -> dict[str, Any]:
             "name": member.name,
             "namespace": member.namespace,
             "uid": member.uid,
-            "annotations": {ANNOTATION_DECISION: decision_text(decision)},
+            "annotations": _notes(decision),
         },
         "target": {"apiVersion": "v1", "kind": "Node", "name": decision.node},
     }

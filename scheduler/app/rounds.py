@@ -14,6 +14,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from itertools import repeat
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -55,6 +56,14 @@ class Waits:
     member: Member  # its eldest
     blocked: Blocked
     reason: str
+
+
+class Place(NamedTuple):
+    """Where a task goes."""
+
+    member: Member
+    node: str
+    gpus: tuple[int, ...]  # devices of that node
 
 
 class Unready(NamedTuple):
@@ -188,7 +197,7 @@ class Rounds:
         )
         snapshot = Snapshot(
             nodes=asked.nodes,
-            running=self.board.tasks.columns(),
+            running=self.board.running(),
             gangs=asked.columns,
             queues=self.queues.tree,
             used=self.queues.use(self.board.used),
@@ -206,11 +215,12 @@ class Rounds:
         placed = []
         for lead, placements in together.items():
             where = [
-                (one, asked.nodes.names[node])
+                Place(one, asked.nodes.names[node], gpus)
                 for placement in placements
-                for one, node in zip(
+                for one, node, gpus in zip(
                     asked.rows[placement.gang].ask.waiting,
                     np.repeat(placement.nodes, placement.count),
+                    placement.devices or repeat(()),
                     strict=False,  # an elastic role may get fewer places than it has tasks
                 )
             ]
@@ -220,25 +230,29 @@ class Rounds:
                 placed.append(Placed(asked.rows[lead].gang, members, reason))
         return tuple(placed)
 
-    def _assumed(self, where: list[tuple[Member, str]], *, now_s: int) -> tuple[Member, ...]:
+    def _assumed(self, where: list[Place], *, now_s: int) -> tuple[Member, ...]:
         """Takes places for true; nobody's where the world has moved on while it was planned."""
-        if not all(self.board.nodes.is_open(node) for node in {node for _, node in where}):
+        nodes = self.board.nodes
+        if not all(nodes.is_open(node) for node in {place.node for place in where}):
             return ()
-        if not all(self._still_waits(one) for one, _ in where):
+        if not all(nodes.gpus.sells(place.node, place.gpus) for place in where):
+            return ()
+        if not all(self._still_waits(place.member) for place in where):
             return ()
         self._plans += 1
-        newest_s = max(one.created_s for one, _ in where)
-        for one, node in where:
+        newest_s = max(place.member.created_s for place in where)
+        for place in where:
             decision = Decision(
                 plan=f"{self.epoch}-{self.run}-{self._plans}",
-                node=node,
+                node=place.node,
                 tasks=len(where),
                 epoch=self.epoch,
                 newest_s=newest_s,
                 at_s=now_s,
+                gpus=place.gpus,
             )
-            self.board.assume(one.uid, decision)
-        found = (self.board.member(one.uid) for one, _ in where)
+            self.board.assume(place.member.uid, decision)
+        found = (self.board.member(place.member.uid) for place in where)
         return tuple(one for one in found if one is not None)
 
     def _still_waits(self, one: Member) -> bool:

@@ -188,6 +188,14 @@ class GpuRoom:
         self.columns = replace(self.columns, expected=expected)
         self.welcome = _by_model(expected.models, self.columns.models).T.copy()
 
+    def weigh(self, cpu_cores: FloatArray, memory_bytes: FloatArray) -> None:
+        """Weigh expected tasks by how little is left for them; [N] left of all nodes."""
+        node = self.columns.node
+        looked = Looked(self.columns.expected, self.columns.size_bytes, self.welcome)
+        left = Left(cpu_cores[node], memory_bytes[node], 0.0, 0.0)
+        scarce = looked.scarce((self.milli, self.bytes_), left)
+        self.columns = replace(self.columns, expected=scarce)
+
     def fits(self, ask: int, nodes: IntArray | None = None) -> IntArray:
         """[N] how many tasks fit the devices of each node, or of those given."""
         rows = self.row_of if nodes is None else self.row_of[nodes]

@@ -10,13 +10,17 @@ cannot use and p(m) how often m comes, it places a task where sum over m of p(m)
 least. Free time falls by the same amount wherever the task goes, so that is where the usable time
 falls the least, which is what is computed here.
 
+How often a class comes is not all: one that finds only a few GPUs it could use is hurt more by losing
+one than another is that finds thousands. So classes are weighed by demand over supply (`scarce`),
+which is the gradient of sum over m of p(m) x log(usable(m)) and, with equal supplies, the paper's.
+
 Always holds: what is expected was seen before; the order of nodes is that of a look at each node
 alone; nothing here changes anything.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -26,6 +30,7 @@ from slacktide.messages import BoolArray, FloatArray, IntArray
 TOLERANCE_CORES: Final = 1e-6
 TOLERANCE_BYTES: Final = 1.0
 MILLI: Final = 1_000.0
+TINY: Final = 1e-300
 
 Devices = tuple[IntArray, IntArray]  # milli and bytes left, [K, D]
 
@@ -116,14 +121,28 @@ class Looked:
     """The devices of K nodes as E classes of tasks see them."""
 
     expected: Expected
-    size_bytes: IntArray  # [K, D]
+    size_bytes: IntArray  # [K, D] one size a node, or 0 for no device
     welcome: BoolArray  # [K, E] by model
 
     def usable(self, devices: Devices, cores: FloatArray, memory_bytes: FloatArray) -> FloatArray:
         """[K] whole GPUs that the expected tasks could use, the mean over them."""
+        time, fits = self._found(devices, cores, memory_bytes)
+        return self._mean(time, fits)
+
+    def _found(
+        self, devices: Devices, cores: FloatArray, memory_bytes: FloatArray
+    ) -> tuple[IntArray, BoolArray]:
+        """[K, E] the milli of devices that have enough left, and whether all else is there too."""
         able = self._able(devices)
         time = np.where(able, devices[0][:, :, None], 0).sum(axis=1)
-        return self._mean(time, able.sum(axis=1), cores, memory_bytes)
+        return time, self._fits(able.sum(axis=1), cores, memory_bytes)
+
+    def scarce(self, devices: Devices, left: Left) -> Expected:
+        """The same classes, each weighed anew by how few GPUs there are that it could use."""
+        time, fits = self._found(devices, left.cpu_cores, left.memory_bytes)
+        supply = np.maximum(np.where(fits, time, 0).sum(axis=0) / MILLI, 1.0)
+        weight = self.expected.weight / supply
+        return replace(self.expected, weight=weight / max(float(weight.sum()), TINY))
 
     def usable_after(
         self, devices: Devices, after: Devices, cores: FloatArray, memory_bytes: FloatArray
@@ -134,25 +153,27 @@ class Looked:
         time_after = np.where(able_after, after[0][:, :, None], 0)
         times = time.sum(axis=1, keepdims=True) - time + time_after
         many = able.sum(axis=1, keepdims=True) - able + able_after
-        return self._mean(times, many, cores[:, None], memory_bytes[:, None])
+        return self._mean(times, self._fits(many, cores[:, None], memory_bytes[:, None]))
 
     def _able(self, devices: Devices) -> BoolArray:
         """[K, D, E] whether a device has what each class asks of one."""
-        share, size = self.expected.share_milli, self.size_bytes[:, :, None]
+        share, size = self.expected.share_milli, self.size_bytes.max(axis=1)[:, None, None]
         needs = np.where(self.expected.gpu_bytes, self.expected.gpu_bytes, -(-size * share // 1000))
         able: BoolArray = (devices[0][:, :, None] >= share) & (devices[1][:, :, None] >= needs)
         return able
 
-    def _mean(
-        self, time: IntArray, many: IntArray, cores: FloatArray, memory_bytes: FloatArray
-    ) -> FloatArray:
-        """[K, ...] of [K, ..., E] usable milli, for the classes that find all else they need."""
+    def _fits(self, many: IntArray, cores: FloatArray, memory_bytes: FloatArray) -> BoolArray:
+        """[K, ..., E] whether so many devices, cores, bytes and the model are enough."""
         expected = self.expected
-        fits = many >= expected.devices
+        fits: BoolArray = many >= expected.devices
         fits &= cores[..., None] + TOLERANCE_CORES >= expected.cpu_cores
         fits &= memory_bytes[..., None] + TOLERANCE_BYTES >= expected.memory_bytes
-        fits &= self.welcome if time.ndim == 2 else self.welcome[:, None]
-        mean: FloatArray = np.where(fits, time, 0) @ expected.weight / MILLI
+        fits &= self.welcome if many.ndim == 2 else self.welcome[:, None]
+        return fits
+
+    def _mean(self, time: IntArray, fits: BoolArray) -> FloatArray:
+        """[K, ...] of [K, ..., E] milli, in whole GPUs."""
+        mean: FloatArray = np.where(fits, time, 0) @ self.expected.weight / MILLI
         return mean
 
 

@@ -12,6 +12,7 @@ from typing import Final
 
 import msgspec
 
+from scheduler.core.gpu import MOST_DEVICES, GpuAsk
 from scheduler.core.ways_in.shape import Key
 
 LONGEST_TEXT: Final = 1_024  # characters of a decision; a longer one is not ours
@@ -29,7 +30,7 @@ class Stage(Enum):
     LEAVING = "leaving"  # being deleted
 
 
-class Decision(msgspec.Struct, frozen=True):
+class Decision(msgspec.Struct, frozen=True, omit_defaults=True):
     """Where one task of a gang goes, and with how many others it was decided."""
 
     plan: str  # unique: the lease's epoch and a count
@@ -38,8 +39,10 @@ class Decision(msgspec.Struct, frozen=True):
     epoch: int  # of the lease: who decided
     newest_s: int = 0  # when the youngest of them was created, by the API server's clock
     at_s: int = 0  # when it was decided
+    gpus: tuple[int, ...] = ()  # devices of that node that it was given
 
 
+_DEVICES: Final = frozenset(range(MOST_DEVICES))
 _DECISION: Final = msgspec.json.Decoder(Decision)
 
 
@@ -56,7 +59,8 @@ def decision_of(text: str | None) -> Decision | None:
         found = _DECISION.decode(text)
     except msgspec.DecodeError:
         return None
-    return found if found.node and found.plan else None
+    sane = len(set(found.gpus)) == len(found.gpus) and set(found.gpus) <= _DEVICES
+    return found if found.node and found.plan and sane else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,7 @@ class Member:
     replaces: str = ""  # UID of the pod that this one is for, once that one is gone
     plain: bool = False  # asks for batch resources alone, so it may be bound without kube-scheduler
     minds: bool = False  # who else runs beside it
+    gpu: GpuAsk | None = None
 
     @property
     def holds(self) -> bool:

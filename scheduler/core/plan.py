@@ -266,6 +266,8 @@ class _Round:
 def _open_round(snapshot: Snapshot, *, now_s: int, settings: PlanSettings) -> _Round:
     nodes, gangs, used = snapshot.nodes, snapshot.gangs, snapshot.used
     room = Room.of(nodes, cpu_cores=nodes.free_cpu_cores, memory_bytes=nodes.free_memory_bytes)
+    if room.gpus is not None:
+        room.gpus.weigh(room.cpu_cores[0], room.memory_bytes[0])
     return _Round(
         snapshot=snapshot,
         now_s=now_s,

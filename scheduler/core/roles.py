@@ -17,8 +17,10 @@ from typing import Final, NamedTuple
 
 from scheduler.core.ways_in.shape import MOST_MEMBERS, Shape, WayIn
 from slacktide.contract import (
+    ANNOTATION_GPU_MODEL,
     GATE_GANG,
     JOBSET_ROLE,
+    OPENB_GPU_MODEL,
     RAY_NODE_TYPE,
     RAY_WORKER_GROUP,
     SPARK_ROLE,
@@ -165,7 +167,9 @@ def _has_place(pod: Pod) -> bool:
 
 
 def _requests(pod: Pod) -> Hashable:
-    return tuple(
+    notes = pod.metadata.annotations or {}
+    models = tuple(notes.get(name, "") for name in (ANNOTATION_GPU_MODEL, OPENB_GPU_MODEL))
+    return models, tuple(
         (container.name, _frozen(container.resources.requests), _frozen(container.resources.limits))
         for container in pod.spec.containers + pod.spec.init_containers
     )

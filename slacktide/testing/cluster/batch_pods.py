@@ -12,6 +12,7 @@ from slacktide.contract import (
     ANNOTATION_GANG_NAME,
     ANNOTATION_GANG_TOTAL,
     GATE_GANG,
+    IGNORED_BY_KUBE_SCHEDULER,
     RESOURCE_BATCH_CPU,
     RESOURCE_TASK,
     SCHEDULER_OFFLINE,
@@ -45,7 +46,9 @@ def extended(port: int) -> dict[str, Any]:
                 "urlPrefix": f"http://127.0.0.1:{port}",
                 "filterVerb": "filter",
                 "nodeCacheCapable": True,
-                "managedResources": [{"name": RESOURCE_TASK, "ignoredByScheduler": True}],
+                "managedResources": [
+                    {"name": name, "ignoredByScheduler": True} for name in IGNORED_BY_KUBE_SCHEDULER
+                ],
             }
         ],
     }
