@@ -35,7 +35,7 @@ class _Held(NamedTuple):
 
     def bytes_of(self, size: int) -> int:
         """Of each device of that size."""
-        return self.ask.memory_bytes or -(-size * self.ask.share_milli // WHOLE)
+        return self.ask.memory_bytes or size * self.ask.share_milli // WHOLE
 
 
 class KeptGpus:

@@ -273,7 +273,7 @@ class GpuRoom:
         asked, size = self.columns.asks[ask], self.columns.size_bytes[rows]
         if asked.memory_bytes:
             return np.full(size.shape, asked.memory_bytes)
-        part: IntArray = -(-size * asked.share_milli // WHOLE)
+        part: IntArray = size * asked.share_milli // WHOLE
         return part
 
     def _devices(self, ask: int, row: int, left: Left) -> IntArray:

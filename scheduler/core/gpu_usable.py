@@ -10,9 +10,9 @@ cannot use and p(m) how often m comes, it places a task where sum over m of p(m)
 least. Free time falls by the same amount wherever the task goes, so that is where the usable time
 falls the least, which is what is computed here.
 
-How often a class comes is not all: one that finds only a few GPUs it could use is hurt more by losing
-one than another is that finds thousands. So classes are weighed by demand over supply (`scarce`),
-which is the gradient of sum over m of p(m) x log(usable(m)) and, with equal supplies, the paper's.
+How often a class comes is not all: one that finds few GPUs it could use is hurt more by losing one
+than another that finds thousands. So classes are weighed by demand over supply (`scarce`), which is
+the gradient of sum over m of p(m) x log(usable(m)) and, with equal supplies, the paper's.
 
 Always holds: what is expected was seen before; the order of nodes is that of a look at each node
 alone; nothing here changes anything.
@@ -158,7 +158,7 @@ class Looked:
     def _able(self, devices: Devices) -> BoolArray:
         """[K, D, E] whether a device has what each class asks of one."""
         share, size = self.expected.share_milli, self.size_bytes.max(axis=1)[:, None, None]
-        needs = np.where(self.expected.gpu_bytes, self.expected.gpu_bytes, -(-size * share // 1000))
+        needs = np.where(self.expected.gpu_bytes, self.expected.gpu_bytes, size * share // 1000)
         able: BoolArray = (devices[0][:, :, None] >= share) & (devices[1][:, :, None] >= needs)
         return able
 
