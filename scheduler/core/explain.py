@@ -163,6 +163,12 @@ class Aftermath:
         asks = self._task(gang, int(self.level[gang])).gpu >= 0
         return self._fits(gang, replace(self.room, gpus=None)) if asks else 0
 
+    def row_short_of_gpus(self, gang: int) -> int:
+        """The first role of a gang that finds too few GPUs."""
+        leads = self.snapshot.gangs.leads
+        rows = np.flatnonzero(leads == leads[gang]).tolist()
+        return next((row for row in rows if self._blocked_alone(row) is Blocked.GPUS), gang)
+
     def _has_no_such_gpus(self, gang: int, bare: Room) -> bool:
         """Whether empty nodes would hold the gang but for their GPUs."""
         least = int(self.snapshot.gangs.min_available[gang])
@@ -264,7 +270,9 @@ def _refused(after: Aftermath, gang: int) -> str:
 
 _SAID: Final[dict[Blocked, Callable[[Aftermath, int], str]]] = {
     Blocked.NO_NODE_ALLOWED: _refused,
-    Blocked.GPUS: lambda after, gang: gpus_short(after.room, after.snapshot.gangs, gang),
+    Blocked.GPUS: lambda after, gang: gpus_short(
+        after.room, after.snapshot.gangs, after.row_short_of_gpus(gang)
+    ),
 }
 
 

@@ -14,6 +14,7 @@ from slacktide.contract import (
     ANNOTATION_DECISION,
     ANNOTATION_GANG_MIN,
     ANNOTATION_GANG_NAME,
+    ANNOTATION_GPUS,
     GATE_GANG,
     RESOURCE_BATCH_CPU,
 )
@@ -38,6 +39,7 @@ def batch_pod(
     leaving: bool = False,
     annotations: dict[str, str] | None = None,
     labels: dict[str, str] | None = None,
+    wants: dict[str, str] | None = None,
     **spec: Any,
 ) -> Pod:
     """One task; with a decision or a node it has no gate any more."""
@@ -57,12 +59,12 @@ def batch_pod(
     }
     if leaving:
         meta["deletionTimestamp"] = stamp
-    wants = {"requests": {RESOURCE_BATCH_CPU: str(milli)}}
+    requests = {RESOURCE_BATCH_CPU: str(milli), **(wants or {})}
     gone = decision is not None or node
     body = {
         "metadata": meta,
         "spec": {
-            "containers": [{"name": "task", "resources": wants}],
+            "containers": [{"name": "task", "resources": {"requests": requests}}],
             "schedulingGates": [] if gone else [{"name": gate} for gate in gates],
             "nodeName": node,
             **spec,
@@ -72,10 +74,13 @@ def batch_pod(
     return msgspec.json.decode(msgspec.json.encode(body), type=Pod)
 
 
-def selling_node(name: str, *, milli: int = 4_000, uid: str = "", **spec: Any) -> Node:
+def selling_node(
+    name: str, *, milli: int = 4_000, uid: str = "", gpus: str = "", **spec: Any
+) -> Node:
     """A ready node."""
+    notes = {ANNOTATION_GPUS: gpus} if gpus else {}
     body = {
-        "metadata": {"name": name, "uid": uid or f"uid-{name}"},
+        "metadata": {"name": name, "uid": uid or f"uid-{name}", "annotations": notes},
         "spec": spec,
         "status": {
             "allocatable": {RESOURCE_BATCH_CPU: str(milli)},
