@@ -89,6 +89,7 @@ def asking(
     queue_of: Callable[[str], int],
     pod_of: PodOf,
     read: ReadRules,
+    now_s: float,
 ) -> Asking:
     """The rows as columns over the nodes as they are now."""
     running = RunningPods.none()
@@ -97,7 +98,8 @@ def asking(
     constraints, kind = compile_constraints(
         board.nodes.table(), [row.rules for row in rows], running
     )
-    return Asking(rows, _columns(rows, queue_of, kind), board.nodes.columns(constraints))
+    nodes = board.node_columns(constraints, now_s=now_s)
+    return Asking(rows, _columns(rows, queue_of, kind), nodes)
 
 
 def _rules(found: Standing, ask: Ask, pod_of: PodOf, read: ReadRules) -> Rules | None:

@@ -15,10 +15,14 @@ from dataclasses import replace
 import structlog
 
 from scheduler.adapters.node_columns import KeptNodes
+from scheduler.adapters.node_forecasts import KeptForecasts
 from scheduler.adapters.pods import is_batch, member_of
 from scheduler.adapters.task_columns import KeptTasks
 from scheduler.core.extender import Places
+from scheduler.core.kinds import Constraints
 from scheduler.core.member import Decision, Member, Stage
+from scheduler.core.snapshot import NodeColumns
+from scheduler.core.supply_age import aged
 from scheduler.core.ways_in.order import WAYS
 from scheduler.core.ways_in.shape import Key
 from slacktide.errors import BadInput
@@ -33,6 +37,7 @@ class Board:
 
     def __init__(self) -> None:
         self.nodes = KeptNodes()
+        self.forecasts = KeptForecasts()
         self.tasks = KeptTasks()
         self.used: dict[str, list[int]] = {}  # queue -> milli-cores, bytes of what is placed
         self.places = Places(unknown_waits=True)
@@ -65,6 +70,12 @@ class Board:
                 self.nodes.remove(change.before)
                 concerned = True
         return concerned
+
+    def node_columns(self, constraints: Constraints | None, *, now_s: float) -> NodeColumns:
+        """The nodes as they sell now: by their forecasts where there are any."""
+        nodes = self.nodes.columns(constraints)
+        supply = self.forecasts.supply(nodes, self.nodes.table(), now_s=now_s)
+        return nodes if supply is None else aged(nodes, supply, self.tasks.columns(), now_s=now_s)
 
     def member(self, uid: str) -> Member | None:
         """One task, as assumed."""

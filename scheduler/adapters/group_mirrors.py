@@ -1,4 +1,4 @@
-"""The objects that name gangs, and Queue objects, mirrored where the API server has their kind.
+"""The objects that name gangs, queues and forecasts, mirrored where the server has their kind.
 
 A kind that is not installed is asked for again after a while, so a PodGroup's definition that is
 installed later is noticed; a kind that may not be read is said and left alone.
@@ -16,6 +16,7 @@ import structlog
 from scheduler.core.ways_in.shape import Groups
 from slacktide.clock import Clock
 from slacktide.kube.cache import Cache, Change
+from slacktide.kube.forecasts import NodeForecast
 from slacktide.kube.groups import (
     CoschedulingPodGroup,
     Job,
@@ -30,6 +31,7 @@ from slacktide.kube.reflector import Reflector
 
 KINDS: Final[dict[str, tuple[str, type[Any]]]] = {
     "queues": ("/apis/slacktide.io/v1alpha1/queues", Queue),
+    "forecasts": ("/apis/slacktide.io/v1alpha1/nodeforecasts", NodeForecast),
     "native": ("/apis/scheduling.k8s.io/v1alpha2/podgroups", NativePodGroup),
     "coscheduling": ("/apis/scheduling.x-k8s.io/v1alpha1/podgroups", CoschedulingPodGroup),
     "volcano": ("/apis/scheduling.volcano.sh/v1beta1/podgroups", VolcanoPodGroup),
@@ -37,7 +39,9 @@ KINDS: Final[dict[str, tuple[str, type[Any]]]] = {
     "jobsets": ("/apis/jobset.x-k8s.io/v1alpha2/jobsets", JobSet),
     "ray_clusters": ("/apis/ray.io/v1/rayclusters", RayCluster),
 }
-AGAIN_S: Final = 60.0  # for a kind that is not there
+NO_GROUPS: Final = frozenset({"queues", "forecasts"})
+AGAIN_S: Final = 15.0  # for a kind that is not there
+SOON_S: Final = 1.0  # where there was no answer
 
 log = structlog.get_logger()
 
@@ -52,13 +56,17 @@ class GroupMirrors:
         self._client, self._clock, self._changed = client, clock, changed
         self._held: dict[str, dict[tuple[str, str], Any]] = {name: {} for name in KINDS}
         self.groups = Groups(
-            **{name: held for name, held in self._held.items() if name != "queues"}
+            **{name: held for name, held in self._held.items() if name not in NO_GROUPS}
         )
         self._looked = {name: asyncio.Event() for name in KINDS}
 
     def queues(self) -> Collection[Queue]:
         """The Queue objects as they are now."""
         return self._held["queues"].values()
+
+    def forecast(self, node: str) -> NodeForecast | None:
+        """Of a node, as it is now."""
+        return self._held["forecasts"].get(("", node))
 
     async def synced(self) -> None:
         """Returns when every kind is mirrored, or known not to be there."""
@@ -73,9 +81,10 @@ class GroupMirrors:
 
     async def _mirror(self, name: str) -> None:
         path, kind = KINDS[name]
-        while not await self._is_there(path):
-            self._looked[name].set()
-            await asyncio.sleep(AGAIN_S)
+        while not (found := await self._is_there(path)):
+            if found is not None:
+                self._looked[name].set()
+            await asyncio.sleep(SOON_S if found is None else AGAIN_S)
         mirror: Reflector[Any] = Reflector(
             self._client,
             Resource(path, kind),
@@ -88,14 +97,15 @@ class GroupMirrors:
             await mirror.synced.wait()
             self._looked[name].set()
 
-    async def _is_there(self, path: str) -> bool:
+    async def _is_there(self, path: str) -> bool | None:
+        """None where there was no answer that says."""
         try:
             answer = await self._client.get(path, params={"limit": "1"})
         except httpx.HTTPError:
-            return True  # whether it is there will show; its mirror goes on trying
+            return None
         if answer.status_code == httpx.codes.FORBIDDEN:
-            log.warning("may not be read; gangs of this kind wait", path=path)
-        return answer.is_success
+            log.warning("may not be read; the scheduler goes on without this kind", path=path)
+        return None if answer.is_server_error else answer.is_success
 
     def _take(self, name: str, changes: Sequence[Change[Any]]) -> None:
         for change in changes:

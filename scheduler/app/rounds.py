@@ -185,6 +185,7 @@ class Rounds:
             queue_of=self.queues.index,
             pod_of=self.pod_of,
             read=self._read,
+            now_s=now_s,
         )
         snapshot = Snapshot(
             nodes=asked.nodes,

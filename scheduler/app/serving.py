@@ -165,6 +165,9 @@ class Scheduler:
         if kind == "queues":
             self._rounds.queues_changed(self._groups.queues())
             self._changed.set()
+        elif kind == "forecasts":
+            self.board.forecasts.take(name, self._groups.forecast(name))
+            self._changed.set()
         else:
             self._wake(concerned=self.board.group_changed(namespace, name))
 
