@@ -45,6 +45,7 @@ class Board:
         self.minding: set[str] = set()  # UIDs with a place that mind who else is there
         self.released: set[str] = set()  # UIDs that have a place and are not bound
         self.touched: set[Key] = set()  # gangs to look at again
+        self._void: dict[str, str] = {}  # UID -> the plan that stands on its pod and holds no more
         self._successors: dict[str, Key] = {}  # UID of a withdrawn pod -> its copy's gang
         self._members: dict[str, Member] = {}  # by UID
         self._gangs: dict[Key, dict[str, Member]] = {}
@@ -131,7 +132,15 @@ class Board:
         """A task that was let go and not bound takes another place: it is not pinned."""
         one = self._members.get(uid)
         if one is not None and one.stage is Stage.RELEASED:
-            self._set(uid, replace(one, stage=Stage.WAITING, node="", decision=None))
+            self._set(uid, _waiting(one))
+
+    def unplace(self, uid: str) -> None:
+        """What stands on a pod that is not pinned holds no more: it is to be planned anew."""
+        one = self._members.get(uid)
+        if one is not None and one.decision is not None:
+            self._void[uid] = one.decision.plan
+            self.assumed.pop(uid, None)
+            self.retract(uid)
 
     def _pod(self, pod: Pod) -> None:
         uid = pod.metadata.uid
@@ -145,6 +154,9 @@ class Board:
             )
             self._set(uid, None)
             return
+        stands = one.decision.plan if one.decision is not None else ""
+        if one.stage is Stage.RELEASED and stands == self._void.get(uid):
+            one = _waiting(one)
         decision = self.assumed.get(uid)
         if decision is not None:
             if _not_yet(one, decision):
@@ -159,7 +171,9 @@ class Board:
             self._out(before)
         if one is not None:
             self._in(one)
-        elif uid in self._successors:
+            return
+        self._void.pop(uid, None)
+        if uid in self._successors:
             self.touched.add(self._successors.pop(uid))
 
     def _out(self, one: Member) -> None:
@@ -216,6 +230,10 @@ def _not_yet(one: Member, decision: Decision) -> bool:
         return True
     elder = one.decision is not None and one.decision.plan != decision.plan
     return one.stage is Stage.RELEASED and elder
+
+
+def _waiting(one: Member) -> Member:
+    return replace(one, stage=Stage.WAITING, node="", decision=None)
 
 
 def _assumed(one: Member, decision: Decision) -> Member:

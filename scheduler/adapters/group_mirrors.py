@@ -58,6 +58,7 @@ class GroupMirrors:
         self.groups = Groups(
             **{name: held for name, held in self._held.items() if name not in NO_GROUPS}
         )
+        self._unread: set[str] = set()  # paths
         self._looked = {name: asyncio.Event() for name in KINDS}
 
     def queues(self) -> Collection[Queue]:
@@ -81,10 +82,9 @@ class GroupMirrors:
 
     async def _mirror(self, name: str) -> None:
         path, kind = KINDS[name]
-        while not (found := await self._is_there(path)):
-            if found is not None:
-                self._looked[name].set()
-            await asyncio.sleep(SOON_S if found is None else AGAIN_S)
+        while not await self._is_there(path):
+            self._looked[name].set()
+            await asyncio.sleep(AGAIN_S)
         mirror: Reflector[Any] = Reflector(
             self._client,
             Resource(path, kind),
@@ -97,15 +97,16 @@ class GroupMirrors:
             await mirror.synced.wait()
             self._looked[name].set()
 
-    async def _is_there(self, path: str) -> bool | None:
-        """None where there was no answer that says."""
+    async def _is_there(self, path: str) -> bool:
         try:
             answer = await self._client.get(path, params={"limit": "1"})
-        except httpx.HTTPError:
-            return None
-        if answer.status_code == httpx.codes.FORBIDDEN:
+        except httpx.HTTPError:  # a mirror of what is not there would never be synced
+            await asyncio.sleep(SOON_S)
+            return await self._is_there(path)
+        if answer.status_code == httpx.codes.FORBIDDEN and path not in self._unread:
+            self._unread.add(path)
             log.warning("may not be read; the scheduler goes on without this kind", path=path)
-        return None if answer.is_server_error else answer.is_success
+        return answer.is_success
 
     def _take(self, name: str, changes: Sequence[Change[Any]]) -> None:
         for change in changes:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import datetime
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -161,7 +162,7 @@ def read(forecast: NodeForecast) -> Read:
         raise BadInput("nothing was forecast yet")
     horizons_s = tuple(one.seconds for one in status.horizons)
     ends_s = (0, *horizons_s, LONGEST_S + 1)
-    ascending = all(a < b for a, b in zip(ends_s, ends_s[1:], strict=False))
+    ascending = all(a < b for a, b in pairwise(ends_s))
     if not 1 <= len(horizons_s) <= MOST_HORIZONS or not ascending:
         raise BadInput(f"horizons {horizons_s[:4]} do not ascend, or are none, or too many")
     amounts = [_amounts(one.reclaimable) for one in status.horizons]

@@ -33,6 +33,7 @@ from scheduler.app.committing import AT_ONCE, Commits
 from scheduler.app.extender_server import Extender
 from scheduler.app.front import Front
 from scheduler.app.notices import PER_S, Notices
+from scheduler.app.replanning import Replanning
 from scheduler.app.rounds import Outcome, Rounds
 from scheduler.app.scheduler_metrics import SchedulerMetrics
 from scheduler.app.withdrawing import Patience
@@ -62,6 +63,7 @@ class Serving:
     host: str = "127.0.0.1"
     port: int = 8082
     direct: bool = False
+    nominate: bool = False
     every_s: float = 0.1  # rounds are no closer together
     window_s: float = 20.0
     lease_s: float = 15.0
@@ -127,7 +129,9 @@ class Scheduler:
             steady,
             refuse=self._rounds.refused.__setitem__,
             direct=serving.direct,
+            nominate=serving.nominate,
         )
+        self._replanning = Replanning(self.board, steady, self._rounds.refused.__setitem__)
         self._patience = Patience(self.board, client, writer, steady, window_s=serving.window_s)
         few = Writer(client, clock=steady, per_s=PER_S, burst=int(PER_S), may_write=may_write)
         self._notices = Notices(self.board, pods, few, serving.me)
@@ -188,6 +192,8 @@ class Scheduler:
 
     async def _round(self) -> None:
         begun_s = self._steady.now_s()
+        if self._serving.nominate:
+            self._replanning.look()
         outcome = await self._rounds.once(now_s=self._wall.now_s(), steady_s=begun_s)
         self._commits.send([one.uid for placed in outcome.placed for one in placed.members])
         self._commits.send_again()

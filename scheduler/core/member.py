@@ -80,6 +80,8 @@ class Member:
     replaces: str = ""  # UID of the pod that this one is for, once that one is gone
     plain: bool = False  # asks for batch resources alone, so it may be bound without kube-scheduler
     minds: bool = False  # who else runs beside it
+    pinned: bool = False  # its pod may run on certain nodes alone, for as long as it lives
+    nominated: str = ""  # the node that kube-scheduler is to try first
 
     @property
     def holds(self) -> bool:

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import IntEnum
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -47,7 +48,7 @@ class AgeSettings:
 
     def __post_init__(self) -> None:
         rungs = (0.0, self.stale_after_s, self.decay_after_s, self.closed_after_s)
-        if not all(low < high for low, high in zip(rungs, rungs[1:], strict=False)):
+        if not all(low < high for low, high in pairwise(rungs)):
             raise ValueError(f"the rungs {rungs[1:]} must ascend, from above 0")
         if not 0 <= self.floor_share <= 1:
             raise ValueError(f"floor_share {self.floor_share} is no share")
@@ -130,12 +131,17 @@ def sold_amounts(
     """Cores and bytes [N, H] that each node sells, held or not."""
     fresh = rungs(supply.made_s, now_s=now_s, settings=settings) == Rung.FRESH
     share = believed_share(supply.made_s, now_s=now_s, settings=settings)[:, None]
-    covered = _covering(supply, fresh=fresh, now_s=now_s)
+    covering = _covering(supply, fresh=fresh, now_s=now_s)
+
+    def sold(forecast: FloatArray, allocatable: FloatArray, calm: FloatArray) -> FloatArray:
+        lasting = np.minimum.accumulate(forecast, axis=1)  # what stays longer is there till then
+        most = np.where(fresh, allocatable, np.minimum(allocatable, calm))
+        believed = share * np.take_along_axis(lasting, covering, axis=1)
+        return np.minimum(believed, most[:, None])
+
     return (
-        _sold(supply.cpu_cores, nodes.cpu_cores, supply.calm_cpu_cores, share, covered, fresh),
-        _sold(
-            supply.memory_bytes, nodes.memory_bytes, supply.calm_memory_bytes, share, covered, fresh
-        ),
+        sold(supply.cpu_cores, nodes.cpu_cores, supply.calm_cpu_cores),
+        sold(supply.memory_bytes, nodes.memory_bytes, supply.calm_memory_bytes),
     )
 
 
@@ -144,22 +150,6 @@ def _covering(supply: Supply, *, fresh: BoolArray, now_s: float) -> IntArray:
     gone_s = np.where(fresh, 0.0, np.maximum(np.nan_to_num(now_s - supply.made_s), 0.0))
     reach_s = supply.horizons_s[None, :] + gone_s[:, None]
     return np.minimum(np.searchsorted(supply.horizons_s, reach_s), len(supply.horizons_s) - 1)
-
-
-def _sold(
-    forecast: FloatArray,
-    allocatable: FloatArray,
-    calm: FloatArray,
-    share: FloatArray,
-    covered: IntArray,
-    fresh: BoolArray,
-) -> FloatArray:
-    lasting = np.minimum.accumulate(forecast, axis=1)  # what is free for longer is free till then
-    most = np.where(fresh, allocatable, np.minimum(allocatable, calm))
-    sold: FloatArray = np.minimum(
-        share * np.take_along_axis(lasting, covered, axis=1), most[:, None]
-    )
-    return sold
 
 
 def note(rung: IntArray, settings: AgeSettings = DEFAULT) -> str:
