@@ -16,6 +16,7 @@ import numpy as np
 from scheduler.adapters.board import Board
 from scheduler.core.compiling import RunningPods, compile_constraints
 from scheduler.core.constraints import Pack, Rules, rules_of
+from scheduler.core.members import Gang
 from scheduler.core.snapshot import GangColumns, NodeColumns
 from scheduler.core.standing import Ask, Standing
 from scheduler.core.ways_in.shape import Key
@@ -87,6 +88,7 @@ def asking(
     board: Board,
     *,
     queue_of: Callable[[str], int],
+    duration_of: Callable[[Gang], int],
     pod_of: PodOf,
     read: ReadRules,
     now_s: float,
@@ -99,7 +101,7 @@ def asking(
         board.nodes.table(), [row.rules for row in rows], running
     )
     nodes = board.node_columns(constraints, now_s=now_s)
-    return Asking(rows, _columns(rows, queue_of, kind), nodes)
+    return Asking(rows, _columns(rows, queue_of, duration_of, kind), nodes)
 
 
 def _rules(found: Standing, ask: Ask, pod_of: PodOf, read: ReadRules) -> Rules | None:
@@ -133,8 +135,13 @@ def _neighbours(board: Board, pod_of: PodOf, read: ReadRules) -> RunningPods:
     return RunningPods(tuple(index), np.array(rules, np.int64), np.array(node, np.int64))
 
 
-def _columns(rows: tuple[Row, ...], queue_of: Callable[[str], int], kind: IntArray) -> GangColumns:
-    whole = np.array([_numbers(row, queue_of(row.standing.gang.queue)) for row in rows], np.int64)
+def _columns(
+    rows: tuple[Row, ...],
+    queue_of: Callable[[str], int],
+    duration_of: Callable[[Gang], int],
+    kind: IntArray,
+) -> GangColumns:
+    whole = np.array([_numbers(row, queue_of, duration_of) for row in rows], np.int64)
     queue, tasks, least, duration, submit, priority, cpu, memory, lead = whole.T
     return GangColumns(
         ids=tuple(_id(row) for row in rows),
@@ -151,14 +158,15 @@ def _columns(rows: tuple[Row, ...], queue_of: Callable[[str], int], kind: IntArr
     )
 
 
-def _numbers(row: Row, queue: int) -> tuple[int, ...]:
+def _numbers(
+    row: Row, queue_of: Callable[[str], int], duration_of: Callable[[Gang], int]
+) -> tuple[int, ...]:
     gang, ask = row.standing.gang, row.ask
-    own_s = max(one.duration_s for one in ask.waiting)
     return (
-        queue,
+        queue_of(gang.queue),
         len(ask.waiting),
         ask.least,
-        own_s if gang.duration_s is None else int(gang.duration_s),
+        duration_of(gang),
         int(gang.submit_s),
         gang.priority,
         max(one.cpu_milli for one in ask.waiting),

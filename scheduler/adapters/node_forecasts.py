@@ -64,6 +64,11 @@ class KeptForecasts:
         """How many there are, readable or not; with none of them allocatable is what is sold."""
         return len(self._read)
 
+    @property
+    def longest_s(self) -> int | None:
+        """The longest that is forecast; None where nobody forecasts."""
+        return self._horizons_s[-1] if self._horizons_s else None
+
     def take(self, name: str, forecast: NodeForecast | None) -> None:
         """Takes a node's forecast as it is now; None where there is none any more."""
         before = self._read.pop(name, None)

@@ -137,7 +137,8 @@ def sold_amounts(
         lasting = np.minimum.accumulate(forecast, axis=1)  # what stays longer is there till then
         most = np.where(fresh, allocatable, np.minimum(allocatable, calm))
         believed = share * np.take_along_axis(lasting, covering, axis=1)
-        return np.minimum(believed, most[:, None])
+        amounts: FloatArray = np.minimum(believed, most[:, None])
+        return amounts
 
     return (
         sold(supply.cpu_cores, nodes.cpu_cores, supply.calm_cpu_cores),
