@@ -51,7 +51,7 @@ class KeptForecasts:
 
     def __init__(self) -> None:
         self._read: dict[str, Read | None] = {}  # None: it is there and cannot be read
-        self._why: dict[str, str] = {}
+        self.problems: dict[str, str] = {}  # of those that cannot be read
         self._sets: Counter[tuple[int, ...]] = Counter()
         self._horizons_s: tuple[int, ...] = ()
         self._row_of: dict[str, int] = {}
@@ -73,7 +73,7 @@ class KeptForecasts:
         """Takes a node's forecast as it is now; None where there is none any more."""
         before = self._read.pop(name, None)
         if before is not None:
-            self._sets[before.horizons_s] -= 1
+            self._sets = self._sets - Counter([before.horizons_s])  # without those nobody has
         if forecast is None:
             self._forget(name)
         else:
@@ -108,12 +108,14 @@ class KeptForecasts:
 
     def _understood(self, name: str, forecast: NodeForecast) -> Read | None:
         try:
-            found, why = read(forecast), ""
+            found = read(forecast)
         except BadInput as bad:
-            found, why = None, str(bad)[:200]
-        if why and self._why.get(name) != why:
-            log.warning("forecast left alone: its node takes nothing new", node=name, why=why)
-        self._why[name] = why
+            why = str(bad)[:200]
+            if self.problems.get(name) != why:
+                log.warning("forecast left alone: its node takes nothing new", node=name, why=why)
+            self.problems[name] = why
+            return None
+        self.problems.pop(name, None)
         return found
 
     def _put(self, name: str) -> None:
@@ -126,7 +128,7 @@ class KeptForecasts:
         self._amounts[:, row] = 0.0 if found is None else _at(found, self._horizons_s)
 
     def _forget(self, name: str) -> None:
-        self._why.pop(name, None)
+        self.problems.pop(name, None)
         row = self._row_of.pop(name, None)
         if row is not None:
             self._made_s[row], self._table = np.nan, None
@@ -134,7 +136,6 @@ class KeptForecasts:
 
     def _anew(self, horizons_s: tuple[int, ...]) -> None:
         """Most have other horizons now: everything is read at those."""
-        self._sets = +self._sets
         self._horizons_s = horizons_s
         self._amounts = np.zeros((2, len(self._made_s), max(len(horizons_s), 1)))
         for name in self._read:

@@ -1,0 +1,130 @@
+"""Whoever was nominated to a node that does not take him is planned anew, and his pod stays."""
+
+from __future__ import annotations
+
+import pytest
+
+from scheduler.adapters.release import nomination, release
+from scheduler.app.replanning import Replanning
+from scheduler.core.member import Decision, Stage
+from slacktide.kube.objects import Pod
+from slacktide.testing.clock import VirtualClock
+from tests.scheduler.boards import Planner, batch_pod, selling_node
+
+NODES = [selling_node(f"n{k}") for k in range(3)]
+
+
+class Nominated:
+    """A planner, and a kube-scheduler that a test plays."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.planner = Planner(NODES, [self.pod(k) for k in range(size)])
+        self.clock = VirtualClock()
+        refused = self.planner.rounds.refused
+        self.replanning = Replanning(self.planner.board, self.clock, refused.__setitem__)
+        self.planner.decided_once()
+        for k in range(size):
+            self.reads_back(k)
+
+    def pod(self, k: int, **more: object) -> Pod:
+        return batch_pod(f"g-{k}", gang="g", least=self.size, **more)  # type: ignore[arg-type]  a test's
+
+    def decision(self, k: int) -> Decision:
+        one = self.planner.board.member(f"uid-g-{k}")
+        assert one is not None
+        assert one.decision is not None
+        return one.decision
+
+    def reads_back(self, k: int, *, nominated: bool = True) -> None:
+        """The watch tells what was written, or that kube-scheduler took the nomination back."""
+        decision = self.decision(k)
+        at = decision.node if nominated else ""
+        self.planner.sees(self.pod(k, decision=decision, nominated=at))
+
+    def stages(self) -> list[str]:
+        members = {one.name: one.stage for one in self.planner.board.members(self.key)}
+        return [members[name].name for name in sorted(members)]
+
+    @property
+    def key(self):  # type: ignore[no-untyped-def]  # noqa: ANN201  a gang's
+        return next(self.planner.board.gangs())
+
+
+def test_a_nomination_that_stands_is_left_alone() -> None:
+    found = Nominated(3)
+    found.replanning.look()
+    assert found.stages() == ["RELEASED"] * 3
+
+
+def test_of_a_gang_that_is_not_bound_all_are_planned_anew() -> None:
+    found = Nominated(3)
+    before = found.decision(0).plan
+    found.reads_back(1, nominated=False)
+    found.replanning.look()
+    assert found.stages() == ["WAITING"] * 3
+    assert found.planner.board.used == {"default": [0, 0]}
+    placed, _ = found.planner.decided_once()
+    assert len(placed) == 3
+    assert found.decision(0).plan != before
+
+
+def test_what_still_stands_on_the_pod_holds_no_more() -> None:
+    found = Nominated(3)
+    old = found.decision(1)
+    found.reads_back(1, nominated=False)
+    found.replanning.look()
+    found.planner.sees(found.pod(1, decision=old))  # any change of the pod tells it again
+    assert found.stages() == ["WAITING"] * 3
+    found.planner.decided_once()
+    found.planner.sees(found.pod(1, decision=old))
+    assert found.decision(1).plan != old.plan
+
+
+def test_of_a_gang_that_is_bound_in_part_only_the_failed_one_moves() -> None:
+    found = Nominated(3)
+    decision = found.decision(0)
+    found.planner.sees(found.pod(0, decision=decision, node=decision.node))
+    found.reads_back(1, nominated=False)
+    found.replanning.look()
+    assert found.stages() == ["BOUND", "WAITING", "RELEASED"]
+    assert list(found.planner.decided_once()[0]) == ["g-1"]
+
+
+def test_one_that_fails_again_and_again_is_asked_for_less_often() -> None:
+    found = Nominated(1)
+    waits = []
+    for _ in range(8):
+        found.reads_back(0, nominated=False)
+        found.replanning.look()
+        until_s = found.planner.rounds.refused.pop("uid-g-0", found.clock.now_s())
+        waits.append(until_s - found.clock.now_s())
+        found.planner.board.touched.update(found.planner.board.gangs())
+        found.planner.decided_once()
+    assert waits == [0, 1, 2, 4, 8, 16, 32, 60]
+
+
+def test_a_pinned_pod_is_left_alone() -> None:
+    found = Nominated(1)
+    term = {"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["n0"]}]}
+    required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]}}
+    pinned = found.pod(0, decision=found.decision(0), affinity={"nodeAffinity": required})
+    found.planner.sees(pinned)
+    found.replanning.look()
+    assert found.stages() == ["RELEASED"]
+
+
+@pytest.mark.parametrize("pin", [True, False])
+def test_a_nominated_pod_is_let_go_without_a_pin(*, pin: bool) -> None:
+    planner = Planner(NODES, [batch_pod("p")])
+    planner.decided_once()
+    one = planner.board.member("uid-p")
+    assert one is not None
+    assert one.decision is not None
+    assert one.stage is Stage.RELEASED
+    paths = {step["path"] for step in release(planner.pods["uid-p"], one, one.decision, pin=pin)}
+    assert ("/spec/affinity" in paths) is pin
+    assert nomination(one, one.decision) == [
+        {"op": "test", "path": "/metadata/uid", "value": "uid-p"},
+        {"op": "add", "path": "/status/nominatedNodeName", "value": one.decision.node},
+    ]
