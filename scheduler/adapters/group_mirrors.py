@@ -40,7 +40,7 @@ KINDS: Final[dict[str, tuple[str, type[Any]]]] = {
     "ray_clusters": ("/apis/ray.io/v1/rayclusters", RayCluster),
 }
 NO_GROUPS: Final = frozenset({"queues", "forecasts"})
-AGAIN_S: Final = 15.0  # for a kind that is not there
+AGAIN_S: Final = 10.0  # for a kind that is not there
 SOON_S: Final = 1.0  # where there was no answer
 
 log = structlog.get_logger()

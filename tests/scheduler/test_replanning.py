@@ -43,12 +43,8 @@ class Nominated:
         self.planner.sees(self.pod(k, decision=decision, nominated=at))
 
     def stages(self) -> list[str]:
-        members = {one.name: one.stage for one in self.planner.board.members(self.key)}
-        return [members[name].name for name in sorted(members)]
-
-    @property
-    def key(self):  # type: ignore[no-untyped-def]  # noqa: ANN201  a gang's
-        return next(self.planner.board.gangs())
+        members = (self.planner.board.member(f"uid-g-{k}") for k in range(self.size))
+        return [one.stage.name for one in members if one is not None]
 
 
 def test_a_nomination_that_stands_is_left_alone() -> None:

@@ -6,10 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scheduler.core.run_times import DEFAULT_S, ENOUGH, MOST_QUEUES, REMEMBERED, RunTimes
-from scheduler.core.ways_in.shape import Key
 from tests.scheduler.boards import NOW_S, Planner, batch_pod, forecast, selling_node
-
-KEY = Key("slacktide", "team", "g")
 
 
 def taught(*run_s: float, queue: str = "q") -> RunTimes:
