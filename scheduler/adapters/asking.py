@@ -14,8 +14,9 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from scheduler.adapters.board import Board
+from scheduler.adapters.bound_volumes import BoundVolumes
 from scheduler.core.compiling import RunningPods, compile_constraints
-from scheduler.core.constraints import Pack, Rules, rules_of
+from scheduler.core.constraints import NodeSelector, Pack, Rules, rules_of
 from scheduler.core.members import Gang
 from scheduler.core.snapshot import GangColumns, NodeColumns
 from scheduler.core.standing import Ask, Standing
@@ -26,6 +27,7 @@ from slacktide.messages import IntArray
 
 MILLI: Final = 1_000.0
 MOST_READ: Final = 200_000  # pods whose rules are remembered
+_With = tuple[Pack | None, dict[str, NodeSelector]]  # what else rules depend on
 PodOf = Callable[[str], Pod | None]  # by UID
 
 
@@ -51,18 +53,19 @@ class Asking:
 class ReadRules:
     """What pods ask beyond room, read once a version: most rounds ask about the same ones."""
 
-    def __init__(self) -> None:
-        self._read: dict[str, tuple[Pod, Pack | None, Rules]] = {}
+    def __init__(self, bound: BoundVolumes | None = None) -> None:
+        self._bound = bound or BoundVolumes()
+        self._read: dict[str, tuple[Pod, _With, Rules]] = {}
 
     def of(self, pod: Pod, pack: Pack | None = None) -> Rules:
         """Its rules. Raises `BadInput` for what cannot be read."""
-        known = self._read.get(pod.metadata.uid)
-        if known is not None and known[0] is pod and known[1] == pack:
+        known, volumes = self._read.get(pod.metadata.uid), self._bound.of(pod)
+        if known is not None and known[0] is pod and known[1] == (pack, volumes):
             return known[2]
         if len(self._read) >= MOST_READ:
             self._read.clear()
-        rules = rules_of(pod, pack=pack)
-        self._read[pod.metadata.uid] = (pod, pack, rules)
+        rules = rules_of(pod, pack=pack, volumes=volumes)
+        self._read[pod.metadata.uid] = (pod, (pack, volumes), rules)
         return rules
 
 

@@ -1,4 +1,4 @@
-"""The objects that name gangs, queues and forecasts, mirrored where the server has their kind.
+"""Objects about gangs: groups, queues, forecasts, volumes; mirrored where a server has their kind.
 
 A kind that is not installed is asked for again after a while, so a PodGroup's definition that is
 installed later is noticed; a kind that may not be read is said and left alone.
@@ -13,6 +13,7 @@ from typing import Any, Final
 import httpx
 import structlog
 
+from scheduler.adapters.bound_volumes import BoundVolumes
 from scheduler.core.ways_in.shape import Groups
 from slacktide.clock import Clock
 from slacktide.kube.cache import Cache, Change
@@ -28,10 +29,13 @@ from slacktide.kube.groups import (
 from slacktide.kube.queues import Queue
 from slacktide.kube.reading import Resource
 from slacktide.kube.reflector import Reflector
+from slacktide.kube.volumes import PersistentVolume, PersistentVolumeClaim
 
 KINDS: Final[dict[str, tuple[str, type[Any]]]] = {
     "queues": ("/apis/slacktide.io/v1alpha1/queues", Queue),
     "forecasts": ("/apis/slacktide.io/v1alpha1/nodeforecasts", NodeForecast),
+    "volumes": ("/api/v1/persistentvolumes", PersistentVolume),
+    "claims": ("/api/v1/persistentvolumeclaims", PersistentVolumeClaim),
     "native": ("/apis/scheduling.k8s.io/v1alpha2/podgroups", NativePodGroup),
     "coscheduling": ("/apis/scheduling.x-k8s.io/v1alpha1/podgroups", CoschedulingPodGroup),
     "volcano": ("/apis/scheduling.volcano.sh/v1beta1/podgroups", VolcanoPodGroup),
@@ -39,7 +43,7 @@ KINDS: Final[dict[str, tuple[str, type[Any]]]] = {
     "jobsets": ("/apis/jobset.x-k8s.io/v1alpha2/jobsets", JobSet),
     "ray_clusters": ("/apis/ray.io/v1/rayclusters", RayCluster),
 }
-NO_GROUPS: Final = frozenset({"queues", "forecasts"})
+NO_GROUPS: Final = frozenset({"queues", "forecasts", "volumes", "claims"})
 AGAIN_S: Final = 10.0  # for a kind that is not there
 SOON_S: Final = 1.0  # where there was no answer
 
@@ -58,6 +62,7 @@ class GroupMirrors:
         self.groups = Groups(
             **{name: held for name, held in self._held.items() if name not in NO_GROUPS}
         )
+        self.bound = BoundVolumes(self._held["volumes"], self._held["claims"])
         self._unread: set[str] = set()  # paths
         self._looked = {name: asyncio.Event() for name in KINDS}
 

@@ -84,6 +84,7 @@ class Rounds:
     queues: Queues
     pod_of: PodOf
     groups: Groups = field(default_factory=Groups)
+    read: ReadRules = field(default_factory=ReadRules)
     run: str = "0"  # unique to this process, so that no plan has the name of another
     epoch: int = 0
     standings: dict[Key, Standing] = field(default_factory=dict)
@@ -95,7 +96,6 @@ class Rounds:
     _plans: int = 0
     _kept: Reservation | None = None
     _unready: list[Unready] = field(default_factory=list)
-    _read: ReadRules = field(default_factory=ReadRules)
     _told: int = 0  # where the next look at reasons begins
 
     def begin(self, *, epoch: int, now_s: float) -> None:
@@ -179,7 +179,7 @@ class Rounds:
 
     async def _planned(self, gangs: Iterable[Key], *, now_s: float) -> Outcome:
         rows = rows_of(
-            {gang: self.standings[gang] for gang in gangs}, pod_of=self.pod_of, read=self._read
+            {gang: self.standings[gang] for gang in gangs}, pod_of=self.pod_of, read=self.read
         )
         if not rows:
             return Outcome()
@@ -189,7 +189,7 @@ class Rounds:
             queue_of=self.queues.index,
             duration_of=self._duration_s,
             pod_of=self.pod_of,
-            read=self._read,
+            read=self.read,
             now_s=now_s,
         )
         snapshot = Snapshot(

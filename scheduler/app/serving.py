@@ -26,8 +26,9 @@ import httpx
 import structlog
 import uvicorn
 
+from scheduler.adapters.asking import ReadRules
 from scheduler.adapters.board import Board
-from scheduler.adapters.group_mirrors import GroupMirrors
+from scheduler.adapters.group_mirrors import NO_GROUPS, GroupMirrors
 from scheduler.adapters.queue_tree import Queues
 from scheduler.app.committing import AT_ONCE, Commits
 from scheduler.app.extender_server import Extender
@@ -119,6 +120,7 @@ class Scheduler:
             Queues(),
             pod_of=pods.get,
             groups=self._groups.groups,
+            read=ReadRules(self._groups.bound),
             run=serving.me.rpartition("-")[2],
         )
         self._commits = Commits(
@@ -172,7 +174,7 @@ class Scheduler:
         elif kind == "forecasts":
             self.board.forecasts.take(name, self._groups.forecast(name))
             self._changed.set()
-        else:
+        elif kind not in NO_GROUPS:
             self._wake(concerned=self.board.group_changed(namespace, name))
 
     def _wake(self, *, concerned: bool) -> None:

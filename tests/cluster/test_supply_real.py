@@ -108,6 +108,43 @@ def test_a_gang_whose_node_closed_meanwhile_is_planned_anew_with_the_same_pods(
         assert auditor.gangs["six"].moved == []
 
 
+def stored_on(plane: ControlPlane, namespace: str, name: str) -> dict[str, Any]:
+    """A task whose volume can be reached from one node alone; its claim is bound."""
+    size = {"storage": "1Gi"}
+    term = {"key": "kubernetes.io/hostname", "operator": "In", "values": [name]}
+    chosen = {"nodeSelectorTerms": [{"matchExpressions": [term]}]}
+    common = {"accessModes": ["ReadWriteOnce"], "storageClassName": ""}
+    volume = {"capacity": size, "local": {"path": "/"}, "nodeAffinity": {"required": chosen}}
+    wanted = {"resources": {"requests": size}, "volumeName": "here"}
+    claims = f"/api/v1/namespaces/{namespace}/persistentvolumeclaims"
+    with plane.client() as client:
+        for path, called, spec in (
+            ("/api/v1/persistentvolumes", "here", volume),
+            (claims, "data", wanted),
+        ):
+            body = {"metadata": {"name": called}, "spec": common | spec}
+            client.post(path, json=body).raise_for_status()
+        give_up = time.monotonic() + 60
+        while client.get(f"{claims}/data").json()["status"]["phase"] != "Bound":
+            assert time.monotonic() < give_up
+            time.sleep(0.1)
+    pod = task("stored")
+    claim = {"name": "data", "persistentVolumeClaim": {"claimName": "data"}}
+    return pod | {"spec": pod["spec"] | {"volumes": [claim]}}
+
+
+def test_a_task_goes_where_its_bound_volume_can_be_reached(
+    cluster: tuple[ControlPlane, int],
+) -> None:
+    plane, port = cluster
+    with audited(plane, "stored") as auditor:
+        pod = stored_on(plane, "stored", "batch-2")
+        with planning(plane, port, "gated"):
+            add(plane, auditor.path, [pod])
+            auditor.wait_whole("stored")
+        assert list(auditor.gangs["stored"].nodes.values()) == ["batch-2"]
+
+
 def definition() -> dict[str, Any]:
     """The one in the chart."""
     [file] = CHARTS.rglob("nodeforecasts.yaml")
@@ -239,8 +276,12 @@ def test_kubectl_lists_forecasts_by_their_short_name(defined: ControlPlane) -> N
     with defined.client() as client:
         risk = {"cpu": 0.01, "memory": 0.001}
         publish(client, "listed", forecast("4", "2500m", risk=risk)).raise_for_status()
-    command = [binary("kubectl"), "--kubeconfig", defined.kubeconfig(), "get", "stf", "listed"]
-    listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    listed = subprocess.run(
+        [binary("kubectl"), "--kubeconfig", defined.kubeconfig(), "get", "stf", "listed"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
     header, row = listed.splitlines()
     columns = ["NAME", "HORIZON", "CPU", "MEMORY", "LONGEST", "LONGEST-CPU", "MADE"]
     assert header.split() == columns

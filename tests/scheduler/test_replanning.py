@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from scheduler.adapters.release import nomination, release
@@ -27,8 +29,8 @@ class Nominated:
         for k in range(size):
             self.reads_back(k)
 
-    def pod(self, k: int, **more: object) -> Pod:
-        return batch_pod(f"g-{k}", gang="g", least=self.size, **more)  # type: ignore[arg-type]  a test's
+    def pod(self, k: int, **more: Any) -> Pod:
+        return batch_pod(f"g-{k}", gang="g", least=self.size, **more)
 
     def decision(self, k: int) -> Decision:
         one = self.planner.board.member(f"uid-g-{k}")

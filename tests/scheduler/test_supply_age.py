@@ -41,7 +41,7 @@ def nodes(*cores: float) -> NodeColumns:
 
 
 def supply(*cores: tuple[float, ...], age_s: float | list[float] = 0.0) -> Supply:
-    each = real(cores)
+    each = np.array(cores, np.float64)
     horizons_s = whole([HOUR_S, 4 * HOUR_S, 24 * HOUR_S][: each.shape[1]])
     unknown = np.full(len(cores), np.inf)
     made_s = NOW_S - np.broadcast_to(np.asarray(age_s), len(cores))
