@@ -86,6 +86,12 @@ class KeptForecasts:
         elif forecast is not None:
             self._put(name)
 
+    def by_rung(self, *, now_s: float) -> dict[str, int]:
+        """How many forecasts stand on each rung of the ladder."""
+        rows = np.fromiter(self._row_of.values(), np.int64, len(self._row_of))
+        many = np.bincount(rungs(self._made_s[rows], now_s=now_s), minlength=len(Rung))
+        return {rung.name.lower(): int(many[rung]) for rung in Rung}
+
     def supply(self, nodes: NodeColumns, table: NodeTable, *, now_s: float) -> Supply | None:
         """What those nodes are forecast to leave free; None where nobody forecasts.
 

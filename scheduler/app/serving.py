@@ -205,6 +205,7 @@ class Scheduler:
         self._measure(outcome, self._steady.now_s() - begun_s)
 
     def _measure(self, outcome: Outcome, took_s: float) -> None:
+        self.metrics.forecasts(self.board.forecasts.by_rung(now_s=self._wall.now_s()))
         self.metrics.round(
             asked=outcome.asked,
             placed=len(outcome.placed),

@@ -121,6 +121,17 @@ def test_a_forecast_that_makes_no_sense_closes_its_own_node_alone(status: object
     assert "1 closed" in found.supply_note
 
 
+def test_forecasts_are_counted_by_how_old_they_are() -> None:
+    board = told(
+        *(forecast(f"n{k}", 6, 4, 2, after_s=600 - age_s) for k, age_s in enumerate((0, 0, 300))),
+        raw_forecast("n9", {}),
+    )
+    counted = {"fresh": 2, "stale": 1, "decaying": 0, "closed": 1}
+    assert board.forecasts.by_rung(now_s=NOW_S) == counted
+    board.forecasts.take("n9", None)
+    assert board.forecasts.by_rung(now_s=NOW_S) == counted | {"closed": 0}
+
+
 def test_what_is_not_forecast_is_sold_to_nobody() -> None:
     found = read(raw_forecast("n0", {"madeAt": MADE, "horizons": [horizon(3_600, cpu="2500m")]}))
     assert found.cpu_cores.tolist() == [2.5]

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
+import httpx
+import msgspec
 import pytest
 
-from scheduler.adapters.release import nomination, release
+from scheduler.adapters import release
 from scheduler.app.replanning import Replanning
+from scheduler.app.withdrawing import NODE_GONE_S, Patience
 from scheduler.core.member import Decision, Stage
+from slacktide.kube.cache import Change
 from slacktide.kube.objects import Pod
+from slacktide.kube.writing import Writer
 from slacktide.testing.clock import VirtualClock
 from tests.scheduler.boards import Planner, batch_pod, selling_node
 
@@ -104,10 +110,8 @@ def test_one_that_fails_again_and_again_is_asked_for_less_often() -> None:
 
 def test_a_pinned_pod_is_left_alone() -> None:
     found = Nominated(1)
-    term = {"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["n0"]}]}
-    required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]}}
-    pinned = found.pod(0, decision=found.decision(0), affinity={"nodeAffinity": required})
-    found.planner.sees(pinned)
+    affinity = release.pinned(msgspec.Raw(), found.decision(0).node)
+    found.planner.sees(found.pod(0, decision=found.decision(0), affinity=affinity))
     found.replanning.look()
     assert found.stages() == ["RELEASED"]
 
@@ -120,9 +124,42 @@ def test_a_nominated_pod_is_let_go_without_a_pin(*, pin: bool) -> None:
     assert one is not None
     assert one.decision is not None
     assert one.stage is Stage.RELEASED
-    paths = {step["path"] for step in release(planner.pods["uid-p"], one, one.decision, pin=pin)}
+    paths = {
+        step["path"] for step in release.release(planner.pods["uid-p"], one, one.decision, pin=pin)
+    }
     assert ("/spec/affinity" in paths) is pin
-    assert nomination(one, one.decision) == [
+    assert release.nomination(one, one.decision) == [
         {"op": "test", "path": "/metadata/uid", "value": "uid-p"},
         {"op": "add", "path": "/status/nominatedNodeName", "value": one.decision.node},
     ]
+
+
+@pytest.mark.parametrize("pinned", [True, False])
+def test_of_those_let_go_to_a_node_that_is_gone_only_the_pinned_lose_their_pods(
+    *, pinned: bool
+) -> None:
+    found = Nominated(1)
+    affinity = release.pinned(msgspec.Raw(), found.decision(0).node) if pinned else {}
+    found.planner.sees(found.pod(0, decision=found.decision(0), affinity=affinity))
+    gone = next(one for one in NODES if one.metadata.name == found.decision(0).node)
+    found.planner.board.nodes_changed([Change(gone, None)])
+    assert asyncio.run(looked_twice(found)) == int(pinned)
+    assert found.stages() == (["RELEASED"] if pinned else ["WAITING"])
+
+
+async def looked_twice(found: Nominated) -> int:
+    """How often the API server was asked for a pod, to copy it before it is deleted."""
+    asked: list[httpx.Request] = []
+
+    def away(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        return httpx.Response(503)
+
+    transport = httpx.MockTransport(away)
+    async with httpx.AsyncClient(transport=transport, base_url="http://server") as client:
+        writer = Writer(client, clock=found.clock)
+        patience = Patience(found.planner.board, client, writer, found.clock)
+        await patience.look({})
+        found.clock.advance(NODE_GONE_S)
+        await patience.look({})
+    return len(asked)
