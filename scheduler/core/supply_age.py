@@ -68,7 +68,7 @@ class Supply:
     cpu_cores: FloatArray  # [N, H]
     memory_bytes: FloatArray  # [N, H]
     made_s: FloatArray  # [N] since the epoch; NaN: no forecast that can be read
-    calm_cpu_cores: FloatArray  # [N] allocatable when it was last fresh; infinite: nobody knows
+    calm_cpu_cores: FloatArray  # [N] allocatable when last seen fresh; infinite: never
     calm_memory_bytes: FloatArray  # [N]
 
 
@@ -166,4 +166,4 @@ def note(rung: IntArray, settings: AgeSettings = DEFAULT) -> str:
         (Rung.CLOSED, f"closed (older than {minutes[2]}, or missing: nothing new)"),
     )
     parts = [f"{many[one]} {text}" for one, text in said if many[one]]
-    return f"of the forecasts of {len(rung)} nodes are {', '.join(parts)}" if parts else ""
+    return f"of {len(rung)} nodes' forecasts: {', '.join(parts)}" if parts else ""

@@ -207,7 +207,7 @@ def test_old_forecasts_are_named_where_they_are_why_a_gang_waits() -> None:
     planner.board.forecasts.take("n0", forecast("n0", 8.0, 8.0, 8.0, after_s=-7_000))
     placed, waits = planner.decided_once()
     assert placed == {}
-    assert "nodes that are closed (of the forecasts of 1 nodes are 1 closed" in waits["p"]
+    assert "nodes that are closed (of 1 nodes' forecasts: 1 closed" in waits["p"]
 
 
 def test_who_says_no_duration_is_judged_as_one_that_runs_longest() -> None:

@@ -116,7 +116,7 @@ def test_a_cordoned_node_stays_closed_however_fresh_its_forecast() -> None:
 def test_the_note_counts_the_rungs() -> None:
     assert note(whole([Rung.FRESH] * 3)) == ""
     assert note(whole([Rung.FRESH, Rung.STALE, Rung.DECAYING, Rung.STALE, Rung.CLOSED])) == (
-        "of the forecasts of 5 nodes are 2 stale (older than 3 min: nothing grows), "
+        "of 5 nodes' forecasts: 2 stale (older than 3 min: nothing grows), "
         "1 decaying (older than 10 min: less is sold by and by), "
         "1 closed (older than 60 min, or missing: nothing new)"
     )
