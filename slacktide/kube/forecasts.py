@@ -52,6 +52,10 @@ class NodeForecast(msgspec.Struct, frozen=True, rename="camel"):
     metadata: Meta
     status: msgspec.Raw = msgspec.Raw()
 
+    def __post_init__(self) -> None:
+        """What is decoded is a view, which would keep its whole page alive."""
+        msgspec.structs.force_setattr(self, "status", msgspec.Raw(bytes(self.status)))
+
 
 _STATUS: Final = msgspec.json.Decoder(ForecastStatus)
 

@@ -16,6 +16,10 @@ class VolumeNodeAffinity(_Wire, frozen=True):
 
     required: msgspec.Raw = msgspec.Raw()
 
+    def __post_init__(self) -> None:
+        """What is decoded is a view, which would keep its whole page alive."""
+        msgspec.structs.force_setattr(self, "required", msgspec.Raw(bytes(self.required)))
+
 
 class VolumeSpec(_Wire, frozen=True):
     """What there is."""
