@@ -173,12 +173,30 @@ class Rounds:
             if one.queue != gang.queue:
                 self.board.requeue(one.uid, gang.queue)
 
+    def asked(self, *, now_s: float) -> tuple[Asking, Snapshot] | None:
+        """What a round would plan now, for who only looks; None where nobody asks."""
+        self.look(now_s=now_s)
+        self._unready.clear()
+        return self._snapshot(sorted(self._asking))
+
     async def _planned(self, gangs: Iterable[Key], *, now_s: float) -> Outcome:
+        found = self._snapshot(gangs)
+        if found is None:
+            return Outcome()
+        asked, snapshot = found
+        outcome = await asyncio.to_thread(plan, snapshot, now_s=int(now_s), kept=self._kept)
+        self._kept = outcome.reservation
+        placed = self._all_assumed(asked, outcome, now_s=int(now_s))
+        self.look(now_s=now_s)
+        return Outcome(placed, self._reasons(asked.rows, outcome), asked=len(asked.rows))
+
+    def _snapshot(self, gangs: Iterable[Key]) -> tuple[Asking, Snapshot] | None:
+        """These gangs as they ask, over the cluster as it is now."""
         rows = rows_of(
             {gang: self.standings[gang] for gang in gangs}, pod_of=self.pod_of, read=self._read
         )
         if not rows:
-            return Outcome()
+            return None
         asked = asking(
             rows,
             self.board,
@@ -193,11 +211,7 @@ class Rounds:
             queues=self.queues.tree,
             used=self.queues.use(self.board.used),
         )
-        outcome = await asyncio.to_thread(plan, snapshot, now_s=int(now_s), kept=self._kept)
-        self._kept = outcome.reservation
-        placed = self._all_assumed(asked, outcome, now_s=int(now_s))
-        self.look(now_s=now_s)
-        return Outcome(placed, self._reasons(rows, outcome), asked=len(rows))
+        return asked, snapshot
 
     def _all_assumed(self, asked: Asking, outcome: Plan, *, now_s: int) -> tuple[Placed, ...]:
         together: dict[int, list[Placement]] = defaultdict(list)
