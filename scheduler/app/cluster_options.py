@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -82,8 +82,11 @@ def say_unseen(unseen: tuple[str, ...]) -> None:
         click.echo(f"not seen: {sentence}", err=True)
 
 
-def no_such(kind: str, name: str, known: list[str], lists: str) -> BadInput:
-    """The error for a name that nothing has; `lists` is the command that shows those there are."""
+def no_such(kind: str, name: str, known: Sequence[str], lists: str, *, where: str = "") -> BadInput:
+    """The error for a name that nothing has.
+
+    `lists` is the command that shows those there are; `where` is the name with its place.
+    """
     near = get_close_matches(name, known, n=1)
     meant = f"; did you mean {near[0]}?" if near else ";"
-    return BadInput(f"no {kind} {name}{meant} `{lists}` lists them")
+    return BadInput(f"no {kind} {where or name}{meant} `{lists}` lists them")
