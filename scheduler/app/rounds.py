@@ -55,6 +55,7 @@ class Waits:
     member: Member  # its eldest
     blocked: Blocked
     reason: str
+    start_s: int | None = None  # when it is predicted to start, where room is kept for it
 
 
 class Unready(NamedTuple):
@@ -121,6 +122,11 @@ class Rounds:
         self.queues.plant(objects)
         self.board.touched.update(self.board.gangs())
 
+    def only_look(self, *, now_s: float) -> None:
+        """As `look`, for who never plans and so never tells what gangs wait for."""
+        self.look(now_s=now_s)
+        self._unready.clear()
+
     def look(self, *, now_s: float) -> None:
         """Brings the standings of touched gangs up to date."""
         due = [gang for gang, at_s in self._later_s.items() if at_s <= now_s]
@@ -173,30 +179,12 @@ class Rounds:
             if one.queue != gang.queue:
                 self.board.requeue(one.uid, gang.queue)
 
-    def asked(self, *, now_s: float) -> tuple[Asking, Snapshot] | None:
-        """What a round would plan now, for who only looks; None where nobody asks."""
-        self.look(now_s=now_s)
-        self._unready.clear()
-        return self._snapshot(sorted(self._asking))
-
     async def _planned(self, gangs: Iterable[Key], *, now_s: float) -> Outcome:
-        found = self._snapshot(gangs)
-        if found is None:
-            return Outcome()
-        asked, snapshot = found
-        outcome = await asyncio.to_thread(plan, snapshot, now_s=int(now_s), kept=self._kept)
-        self._kept = outcome.reservation
-        placed = self._all_assumed(asked, outcome, now_s=int(now_s))
-        self.look(now_s=now_s)
-        return Outcome(placed, self._reasons(asked.rows, outcome), asked=len(asked.rows))
-
-    def _snapshot(self, gangs: Iterable[Key]) -> tuple[Asking, Snapshot] | None:
-        """These gangs as they ask, over the cluster as it is now."""
         rows = rows_of(
             {gang: self.standings[gang] for gang in gangs}, pod_of=self.pod_of, read=self._read
         )
         if not rows:
-            return None
+            return Outcome()
         asked = asking(
             rows,
             self.board,
@@ -211,7 +199,11 @@ class Rounds:
             queues=self.queues.tree,
             used=self.queues.use(self.board.used),
         )
-        return asked, snapshot
+        outcome = await asyncio.to_thread(plan, snapshot, now_s=int(now_s), kept=self._kept)
+        self._kept = outcome.reservation
+        placed = self._all_assumed(asked, outcome, now_s=int(now_s))
+        self.look(now_s=now_s)
+        return Outcome(placed, self._reasons(rows, outcome), asked=len(rows))
 
     def _all_assumed(self, asked: Asking, outcome: Plan, *, now_s: int) -> tuple[Placed, ...]:
         together: dict[int, list[Placement]] = defaultdict(list)
@@ -267,8 +259,12 @@ class Rounds:
         begin = self._told % len(pending)
         self._told = begin + MOST_REASONS
         return tuple(
-            Waits(
-                rows[row].gang, rows[row].ask.waiting[0], outcome.blocked(row), outcome.reason(row)
-            )
-            for row in pending[begin : begin + MOST_REASONS]
+            _waits(rows[row], outcome, row) for row in pending[begin : begin + MOST_REASONS]
         )
+
+
+def _waits(row: Row, outcome: Plan, index: int) -> Waits:
+    blocked, reservation = outcome.blocked(index), outcome.reservation
+    holds = reservation is not None and blocked is Blocked.HOLDS_RESERVATION
+    start_s = reservation.start_s if reservation is not None and holds else None
+    return Waits(row.gang, row.ask.waiting[0], blocked, outcome.reason(index), start_s)

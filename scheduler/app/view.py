@@ -20,6 +20,7 @@ from typing import Final
 import httpx
 import numpy as np
 
+from scheduler.adapters.asking import Asking, ReadRules, asking, rows_of
 from scheduler.adapters.board import Board
 from scheduler.adapters.group_mirrors import GroupMirrors
 from scheduler.adapters.planner_lease import planner_of
@@ -95,6 +96,7 @@ class View:
         self.rounds = Rounds(
             self.board, self._queues, pod_of=self.pods.get, groups=self.groups, run="view"
         )
+        self._read = ReadRules()
         self._listed = asyncio.Event()
         self._unseen: list[str] = []
         self._all_pods = self._all_nodes = True
@@ -176,20 +178,19 @@ class View:
     def gangs(self, *, now_s: float) -> dict[Key, Gang]:
         """All gangs, and the Jobs that wait without pods."""
         self._begin(now_s)
-        self.rounds.look(now_s=now_s)
+        self.rounds.only_look(now_s=now_s)
         empty = {gang.key: gang for gang in gangs_of((), self.groups, now_s=now_s)}
         seen = {key: standing.gang for key, standing in self.rounds.standings.items()}
         return {**empty, **seen}
 
     def dry_round(self, *, now_s: float, starts: bool = True) -> DryRound | None:
         """What the planner would decide now; None where nobody asks or too little is seen."""
-        self._begin(now_s)
-        asked = self.rounds.asked(now_s=now_s)
-        if asked is None or not (self._all_nodes and self._all_pods):
+        found = self._snapshot(now_s) if self._all_nodes and self._all_pods else None
+        if found is None:
             return None
-        asking, snapshot = asked
-        outcome = plan(snapshot, now_s=int(now_s), kept=self._reserved())
-        keys = tuple(row.gang for row in asking.rows)
+        asked, snapshot = found
+        outcome = plan(snapshot, now_s=int(now_s), kept=self._reserved(asked))
+        keys = tuple(row.gang for row in asked.rows)
         never = np.full(len(keys), -1)
         running, queue = self._running()
         whole = Snapshot(snapshot.nodes, running, snapshot.gangs, snapshot.queues, snapshot.used)
@@ -203,6 +204,31 @@ class View:
         kinds = [_MISSING[kind] for kind in sorted(self._mirrors.unread)]
         planner = [self._no_planner] if self._no_planner else []
         return (*self._unseen, *kinds, *planner)
+
+    def _snapshot(self, now_s: float) -> tuple[Asking, Snapshot] | None:
+        """What a round would plan; None where nobody asks. Equal gangs are in one order for all."""
+        self._begin(now_s)
+        self.rounds.only_look(now_s=now_s)
+        asks = {
+            key: one for key, one in sorted(self.rounds.standings.items(), key=_by_key) if one.asks
+        }
+        rows = rows_of(asks, pod_of=self.pods.get, read=self._read)
+        if not rows:
+            return None
+        asked = asking(
+            rows,
+            self.board,
+            queue_of=self._queues.index,
+            pod_of=self.pods.get,
+            read=self._read,
+        )
+        return asked, Snapshot(
+            nodes=asked.nodes,
+            running=self.board.tasks.columns(),
+            gangs=asked.columns,
+            queues=self._queues.tree,
+            used=self._queues.use(self.board.used),
+        )
 
     def _begin(self, now_s: float) -> None:
         if not self._begun:
@@ -264,14 +290,13 @@ class View:
         )
         return running, np.array(queue, np.int64)
 
-    def _reserved(self) -> Reservation | None:
+    def _reserved(self, asked: Asking) -> Reservation | None:
         """The reservation that the planner wrote on a pod of its holder."""
-        for uid in self.board.places.waiting:
-            pod, one = self.pods.get(uid), self.board.member(uid)
-            text = (pod.metadata.annotations or {}).get(ANNOTATION_RESERVED) if pod else None
-            if text and one is not None:
-                none = np.zeros(0, np.int64)
-                return Reservation(0, text, 0, none, none)
+        for row, one in enumerate(asked.rows):
+            pod = self.pods.get(one.ask.waiting[0].uid) if one.lead == row else None
+            if pod is not None and ANNOTATION_RESERVED in (pod.metadata.annotations or {}):
+                nowhere = np.zeros(0, np.int64)
+                return Reservation(row, asked.columns.ids[row], 0, nowhere, nowhere)
         return None
 
     async def _where(self, path: str) -> str:
@@ -301,6 +326,10 @@ class View:
         else:
             self.board.group_changed(namespace, name)
         self.changed.set()
+
+
+def _by_key(one: tuple[Key, object]) -> Key:
+    return one[0]
 
 
 _NO_PODS: Final = (

@@ -78,9 +78,18 @@ def pod_told(
 
 
 def happened(events: Sequence[Told]) -> list[str]:
-    """What Events say, the newest first."""
-    newest = sorted(events, key=lambda told: told.at_s, reverse=True)
-    return [f"{_clock(told.at_s)} {told.reason}: {told.message} ({told.about})" for told in newest]
+    """What Events say, the newest first; those that say the same are one line."""
+    same: dict[tuple[str, str], list[Told]] = {}
+    for told in sorted(events, key=lambda told: -told.at_s):
+        same.setdefault((told.reason, told.message), []).append(told)
+    return [_line(own) for own in same.values()]
+
+
+def _line(own: Sequence[Told]) -> str:
+    newest = own[0]
+    again = f", {len(own)} times" if len(own) > 1 else ""
+    said = f"{newest.reason}: {newest.message}"
+    return f"{_clock(newest.at_s)} {said} ({newest.about}{again})"
 
 
 def nodes_text(nodes: Sequence[str]) -> str:
@@ -113,7 +122,7 @@ def _waiting(
         turn = "" if queue is None or queue.turn is None else f"; the queue's turn is {queue.turn}"
         why = "" if queue is None or not queue.why else f" ({queue.why})"
         found.append(f"It is number {fact.position} of {fact.line} in its queue{turn}{why}.")
-    found.append(f"What blocks it is {fact.cause}: {fact.reason}.")
+    found.append(f"What blocks it is {fact.cause}: {_without_place(fact.reason)}.")
     help_ = HELPS.get(fact.cause)
     if help_:
         found.append(f"What would help: {help_}.")
@@ -123,6 +132,12 @@ def _waiting(
         heard = duration_text(int(planner.heard_s))
         found.append(f"No planner is at work: the last one was heard of {heard} ago.")
     return found
+
+
+def _without_place(reason: str) -> str:
+    """The planner's sentence without what the sentence before has said."""
+    before, found, after = reason.partition(" in its queue, ")
+    return after if found and before.startswith("waits, number") else reason
 
 
 def _start(fact: GangFact, *, now_s: float) -> str:
