@@ -73,7 +73,9 @@ def build(entries: Iterable[EntryPoint]) -> click.Group:
         "Forecasts the slack of online services, sells it to batch jobs, and takes it back "
         "the moment online needs it.\n\nStart with: slacktide up --once"
     )
-    return click.version_option(__version__, prog_name="slacktide")(RoomCommands(entries, "slacktide", said))
+    return click.version_option(__version__, prog_name="slacktide")(
+        RoomCommands(entries, "slacktide", said)
+    )
 
 
 def main() -> None:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-import yaml
 
 from scheduler.app.cluster_options import looking, of_cluster, say_unseen
 from scheduler.app.explaining import Explained, Explaining, Name, parsed
+from scheduler.app.showing import plain, print_whole
 from scheduler.app.view import View
 from slacktide.clock import WallClock
 from slacktide.kube.connection import connection
@@ -105,8 +104,4 @@ def _print(found: Explained, output: str) -> None:
     if output == "text":
         click.echo("\n".join(found.sentences))
         return
-    whole = {"sentences": list(found.sentences), **json.loads(json.dumps(found.facts))}
-    if output == "json":
-        click.echo(json.dumps(whole, indent=2))
-    else:
-        click.echo(yaml.safe_dump(whole, sort_keys=False, allow_unicode=True), nl=False)
+    print_whole(plain({"sentences": found.sentences, **found.facts}), output)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
+from enum import Enum
 from typing import Any
 
 import click
+import yaml
 from rich.live import Live
 from rich.table import Table
 
@@ -33,12 +36,40 @@ async def shown_as(
         if output == "table":
             print_table(table(picture))
         else:
-            click.echo(as_text(rows(picture), output), nl=False)
+            _print_rows(rows(picture), output)
         return
     if output != "table":
         async for _ in changes(view):
-            click.echo(as_text(rows(view.picture(wish)), output), nl=False)
+            _print_rows(rows(view.picture(wish)), output)
         return
     with Live(auto_refresh=False) as live:
         async for _ in changes(view):
             live.update(table(view.picture(wish)), refresh=True)
+
+
+def plain(value: Any) -> Any:  # noqa: ANN401  what JSON and YAML can say
+    """Facts without enumerations and tuples."""
+    if isinstance(value, Mapping):
+        return {key: plain(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(one) for one in value]
+    return value.value if isinstance(value, Enum) else value
+
+
+def print_whole(value: Any, output: str) -> None:  # noqa: ANN401  what JSON and YAML can say
+    """One object on stdout as json or yaml."""
+    if output == "json":
+        click.echo(json.dumps(value, indent=2))
+    else:
+        click.echo(yaml.safe_dump(value, sort_keys=False, allow_unicode=True), nl=False)
+
+
+def _print_rows(rows: Sequence[Row], output: str) -> None:
+    click.echo(as_text([_flat(plain(row), output) for row in rows], output), nl=False)
+
+
+def _flat(row: Row, output: str) -> Row:
+    """A row's cells; a list is one cell in CSV."""
+    if output != "csv":
+        return row
+    return {name: " ".join(one) if isinstance(one, list) else one for name, one in row.items()}

@@ -50,7 +50,7 @@ from slacktide.errors import BadInput
 from slacktide.kube.cache import Cache, Change
 from slacktide.kube.connection import Connection
 from slacktide.kube.objects import Node, Pod
-from slacktide.kube.reading import Resource, readable
+from slacktide.kube.reading import SILENCE_S, Resource, readable
 from slacktide.kube.reflector import Reflector
 from slacktide.messages import IntArray
 
@@ -101,6 +101,7 @@ class View:
         self._unseen: list[str] = []
         self._all_pods = self._all_nodes = True
         self._begun = False
+        self._reflectors: tuple[Reflector[Pod] | Reflector[Node], ...] = ()
         self._planner: PlannerFact | None = None
         self._no_planner = ""
 
@@ -129,6 +130,7 @@ class View:
             clock=self._steady,
             deliver=self._nodes,
         )
+        self._reflectors = (of_pods, of_nodes) if nodes else (of_pods,)
         async with asyncio.TaskGroup() as group:
             group.create_task(of_pods.run())
             group.create_task(self._mirrors.run())
@@ -203,7 +205,15 @@ class View:
         """What may not be read, in words."""
         kinds = [_MISSING[kind] for kind in sorted(self._mirrors.unread)]
         planner = [self._no_planner] if self._no_planner else []
-        return (*self._unseen, *kinds, *planner)
+        return (*self._unseen, *kinds, *planner, *self._silence())
+
+    def _silence(self) -> list[str]:
+        """How old this is, where the server has fallen silent: it says something each minute."""
+        heard_s = [one.heard_s for one in self._reflectors if one.heard_s is not None]
+        quiet_s = self._steady.now_s() - min(heard_s, default=self._steady.now_s())
+        if quiet_s <= SILENCE_S:
+            return []
+        return [f"the API server was last heard of {quiet_s:.0f} s ago: this is as old"]
 
     def _snapshot(self, now_s: float) -> tuple[Asking, Snapshot] | None:
         """What a round would plan; None where nobody asks. Equal gangs are in one order for all."""

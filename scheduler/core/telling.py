@@ -99,9 +99,9 @@ def nodes_text(nodes: Sequence[str]) -> str:
 
 
 def _where(fact: GangFact) -> str:
-    since = "" if fact.waiting_s is None else f" since {duration_text(int(fact.waiting_s))}"
+    so_long = "" if fact.waiting_s is None else f"; it has waited {_so_long(fact.waiting_s)}"
     by = WAYS.get(fact.way_in, fact.way_in)
-    return f"{fact.id} is {fact.state.value}{since} in queue {fact.queue}; it is a gang by {by}."
+    return f"{fact.id} is {fact.state.value} in queue {fact.queue}, a gang by {by}{so_long}."
 
 
 def _has(fact: GangFact) -> str:
@@ -132,6 +132,10 @@ def _waiting(
         heard = duration_text(int(planner.heard_s))
         found.append(f"No planner is at work: the last one was heard of {heard} ago.")
     return found
+
+
+def _so_long(seconds: float) -> str:
+    return duration_text(max(int(seconds), 0))
 
 
 def _without_place(reason: str) -> str:
