@@ -99,7 +99,7 @@ class View:
         self._read = ReadRules()
         self._listed = asyncio.Event()
         self._unseen: list[str] = []
-        self._all_pods = self._all_nodes = True
+        self._may_ask = True
         self._begun = False
         self._reflectors: tuple[Reflector[Pod] | Reflector[Node], ...] = ()
         self._planner: PlannerFact | None = None
@@ -115,20 +115,23 @@ class View:
         if not pods:
             raise BadInput(_NO_PODS)
         nodes = await self._where(NODES)
-        self._all_pods, self._all_nodes = pods == PODS, bool(nodes)
-        if not self._all_pods:
-            self._unseen.append(f"pods outside namespace {self._namespace} may not be listed")
+        if pods != PODS:
+            self.cannot_ask(f"pods outside namespace {self._namespace} may not be listed")
         if not nodes:
-            self._unseen.append("nodes may not be listed: the planner's own last words are shown")
+            self.cannot_ask("nodes may not be listed: the planner's own last words are shown")
         of_pods = Reflector(
-            self._client, Resource(pods, Pod), self.pods, clock=self._steady, deliver=self._pods
+            self._client,
+            Resource(pods, Pod),
+            self.pods,
+            clock=self._steady,
+            deliver=self.pods_changed,
         )
         of_nodes = Reflector(
             self._client,
             Resource(NODES, Node),
             Cache[Node](),
             clock=self._steady,
-            deliver=self._nodes,
+            deliver=self.nodes_changed,
         )
         self._reflectors = (of_pods, of_nodes) if nodes else (of_pods,)
         async with asyncio.TaskGroup() as group:
@@ -173,6 +176,21 @@ class View:
             unseen=self.unseen(),
         )
 
+    def cannot_ask(self, why: str) -> None:
+        """The planner goes by more than may be read here."""
+        self._may_ask = False
+        self._unseen.append(why)
+
+    def pods_changed(self, changes: Sequence[Change[Pod]]) -> None:
+        """Takes what a reflector delivers."""
+        self.board.pods_changed(changes)
+        self.changed.set()
+
+    def nodes_changed(self, changes: Sequence[Change[Node]]) -> None:
+        """Takes what a reflector delivers."""
+        self.board.nodes_changed(changes)
+        self.changed.set()
+
     def members(self) -> Iterable[Member]:
         """Every task."""
         return (one for key in self.board.gangs() for one in self.board.members(key))
@@ -187,7 +205,7 @@ class View:
 
     def dry_round(self, *, now_s: float, starts: bool = True) -> DryRound | None:
         """What the planner would decide now; None where nobody asks or too little is seen."""
-        found = self._snapshot(now_s) if self._all_nodes and self._all_pods else None
+        found = self._snapshot(now_s) if self._may_ask else None
         if found is None:
             return None
         asked, snapshot = found
@@ -321,14 +339,6 @@ class View:
                 "the token or certificate in your kubeconfig may have run out"
             )
         return found.path
-
-    def _pods(self, changes: Sequence[Change[Pod]]) -> None:
-        self.board.pods_changed(changes)
-        self.changed.set()
-
-    def _nodes(self, changes: Sequence[Change[Node]]) -> None:
-        self.board.nodes_changed(changes)
-        self.changed.set()
 
     def _object_changed(self, kind: str, namespace: str, name: str) -> None:
         if kind == "queues":

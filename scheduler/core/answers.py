@@ -53,7 +53,7 @@ class DryRound:
             told += tell
             found[key] = Answer(
                 cause=cause.name,
-                reason=self.outcome.reason(row) if tell else UNTOLD,
+                reason=_without_place(self.outcome.reason(row)) if tell else UNTOLD,
                 position=position,
                 line=line,
                 start_s=self._start_s(row),
@@ -102,3 +102,9 @@ class DryRound:
     def _start_s(self, row: int) -> float | None:
         start_s = int(self.start_s[row])
         return None if start_s == NEVER else float(start_s)
+
+
+def _without_place(reason: str) -> str:
+    """The planner's sentence without the place in line, which stands beside it."""
+    before, found, after = reason.partition(" in its queue, ")
+    return after if found and before.startswith("waits, number") else reason

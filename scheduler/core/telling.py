@@ -20,6 +20,7 @@ from scheduler.core.queue_facts import QueueFact
 from scheduler.core.why_here import WhyHere
 
 GIB: Final = 2**30
+MILLI: Final = 1_000.0
 SHOWN: Final = 3  # nodes that a sentence names
 WAYS: Final = {
     "slacktide": "its annotations",
@@ -92,6 +93,13 @@ def _line(own: Sequence[Told]) -> str:
     return f"{_clock(newest.at_s)} {said} ({newest.about}{again})"
 
 
+def size_text(cpu_cores: float, memory_bytes: int) -> str:
+    """`2 cores and 4 GiB`; what is not asked for is not said."""
+    cores = f"{cpu_cores:.6g} {'core' if cpu_cores == 1 else 'cores'}" if cpu_cores else ""
+    memory = f"{memory_bytes / GIB:.4g} GiB" if memory_bytes else ""
+    return " and ".join(filter(None, (cores, memory))) or "nothing"
+
+
 def nodes_text(nodes: Sequence[str]) -> str:
     """`n1, n2, n3 and 4 more`."""
     more = f" and {len(nodes) - SHOWN} more" if len(nodes) > SHOWN else ""
@@ -107,7 +115,7 @@ def _where(fact: GangFact) -> str:
 def _has(fact: GangFact) -> str:
     most = f" ({fact.wanted} at most)" if fact.wanted != fact.need else ""
     pods = "pod" if fact.need == 1 else "pods"
-    size = f"{fact.cpu_cores:.6g} cores and {fact.memory_bytes / GIB:.4g} GiB"
+    size = size_text(fact.cpu_cores, fact.memory_bytes)
     return (
         f"It has {fact.have} of the {fact.need} {pods} that it needs{most}, {fact.placed} with a "
         f"node; all that are there ask for {size}."
@@ -122,7 +130,7 @@ def _waiting(
         turn = "" if queue is None or queue.turn is None else f"; the queue's turn is {queue.turn}"
         why = "" if queue is None or not queue.why else f" ({queue.why})"
         found.append(f"It is number {fact.position} of {fact.line} in its queue{turn}{why}.")
-    found.append(f"What blocks it is {fact.cause}: {_without_place(fact.reason)}.")
+    found.append(f"What blocks it is {fact.cause}: {fact.reason}.")
     help_ = HELPS.get(fact.cause)
     if help_:
         found.append(f"What would help: {help_}.")
@@ -136,12 +144,6 @@ def _waiting(
 
 def _so_long(seconds: float) -> str:
     return duration_text(max(int(seconds), 0))
-
-
-def _without_place(reason: str) -> str:
-    """The planner's sentence without what the sentence before has said."""
-    before, found, after = reason.partition(" in its queue, ")
-    return after if found and before.startswith("waits, number") else reason
 
 
 def _start(fact: GangFact, *, now_s: float) -> str:
@@ -165,7 +167,7 @@ def _running(fact: GangFact, *, now_s: float) -> str:
 
 def _stage(one: Member, fact: GangFact, *, now_s: float) -> str:
     name = f"{one.namespace}/{one.name}"
-    size = f"{one.cpu_milli / 1_000:.6g} cores and {one.memory_bytes / GIB:.4g} GiB"
+    size = size_text(one.cpu_milli / MILLI, one.memory_bytes)
     said = {
         Stage.GATED: "is held back by somebody else's scheduling gate",
         Stage.WAITING: "waits for a place together with its gang",

@@ -17,7 +17,7 @@ export function ClusterQueuesPage() {
       {now?.cluster && <Figures now={now.cluster} />}
       <section class="card" aria-labelledby="tree">
         <div class="card-head">
-          <h2 id="tree">Queues</h2>
+          <h2 id="tree">Who holds what</h2>
           <div class="legend">
             <Key swatch="online">Used within the guarantee</Key>
             <Key swatch="borrowed">Borrowed above it</Key>
@@ -25,7 +25,7 @@ export function ClusterQueuesPage() {
           </div>
         </div>
         {rows.length ? (
-          <Table caption="The queue tree, children indented below their parents" columns={QUEUES} rows={scaled(rows)} />
+          <Table caption="The queue tree, children indented below their parents" columns={QUEUES} rows={scaled(rows, now?.cluster?.sold_cpu_cores ?? 0)} />
         ) : (
           <p class="empty">No queue is known yet.</p>
         )}
@@ -72,17 +72,10 @@ function Figures({ now }: { now: ClusterFact }) {
 
 type Scaled = QueueFact & { scale: number };
 
-/** Bars of one family share a scale: the largest amount of any queue of its root. */
-function scaled(rows: QueueFact[]): Scaled[] {
-  let scale = 1;
-  return rows.map((row, k) => {
-    if (row.depth === 0) {
-      const end = rows.findIndex((other, place) => place > k && other.depth === 0);
-      const family = rows.slice(k, end < 0 ? rows.length : end);
-      scale = Math.max(1e-9, ...family.flatMap((one) => [one.used_cpu_cores, one.guaranteed_cpu_cores, one.max_cpu_cores ?? 0]));
-    }
-    return { ...row, scale };
-  });
+/** All bars have one scale: what the cluster sells, or more where somebody is promised more. */
+function scaled(rows: QueueFact[], soldCores: number): Scaled[] {
+  const scale = Math.max(soldCores, 1e-9, ...rows.flatMap((one) => [one.used_cpu_cores, one.guaranteed_cpu_cores]));
+  return rows.map((row) => ({ ...row, scale }));
 }
 
 const QUEUES: Column<Scaled>[] = [
