@@ -75,6 +75,8 @@ def member_of(pod: Pod) -> Member:
         plain=_is_plain(pod),
         minds=_minds(pod),
         gpu=gpu_asked(lambda resource: _asked(pod, resource), notes),
+        pinned=b'"matchFields"' in bytes(pod.spec.affinity),
+        nominated=pod.status.nominated_node_name,
     )
 
 

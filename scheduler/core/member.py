@@ -40,6 +40,7 @@ class Decision(msgspec.Struct, frozen=True, omit_defaults=True):
     newest_s: int = 0  # when the youngest of them was created, by the API server's clock
     at_s: int = 0  # when it was decided
     gpus: tuple[int, ...] = ()  # devices of that node that it was given
+    for_s: int = 0  # it was predicted to run so long; 0: as its pod says
 
 
 _DEVICES: Final = frozenset(range(MOST_DEVICES))
@@ -85,6 +86,8 @@ class Member:
     plain: bool = False  # asks for batch resources alone, so it may be bound without kube-scheduler
     minds: bool = False  # who else runs beside it
     gpu: GpuAsk | None = None
+    pinned: bool = False  # its pod may run on certain nodes alone, for as long as it lives
+    nominated: str = ""  # the node that kube-scheduler is to try first
 
     @property
     def holds(self) -> bool:
@@ -94,8 +97,9 @@ class Member:
     @property
     def end_s(self) -> int:
         """When it is predicted to end, if it started when that was decided."""
-        begun_s = self.decision.at_s if self.decision is not None else self.created_s
-        return begun_s + self.duration_s
+        if self.decision is None:
+            return self.created_s + self.duration_s
+        return self.decision.at_s + (self.decision.for_s or self.duration_s)
 
     @property
     def placed(self) -> bool:

@@ -34,6 +34,7 @@ class NodeColumns:
     open: BoolArray  # [N] False: cordoned, under pressure, or its forecast is stale
     constraints: Constraints | None = None  # what gangs ask beyond room; None: nothing
     gpus: GpuColumns | None = None  # None: no node sells any, and nobody asks for any
+    supply_note: str = ""  # what there is to say about how old the forecasts are
 
     def __post_init__(self) -> None:
         nodes, horizons = len(self.names), len(self.horizons_s)
