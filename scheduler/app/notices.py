@@ -45,6 +45,7 @@ WAITS: Final[Mapping[Blocked, str]] = {
     Blocked.HOLDS_RESERVATION: "it has the reservation and is the next to start",
     Blocked.BEHIND_RESERVATION: "starting now would delay a gang that has the reservation",
     Blocked.NO_NODE_ALLOWED: "there is no node that it may run on",
+    Blocked.GPUS: "there are no such GPUs left on nodes that have room for it",
     Blocked.NEIGHBOURS: "who runs there already keeps it away",
     Blocked.NOT_TOGETHER: "its roles do not fit at one time",
     Blocked.NODES_CLOSED: "there would be room on nodes that are closed",

@@ -42,6 +42,7 @@ class Cause(StrEnum):
 HELPS: Final[Mapping[str, str]] = {
     Blocked.LARGER_THAN_CLUSTER.name: "a smaller gang or smaller tasks, or bigger nodes",
     Blocked.NO_NODE_ALLOWED.name: "other labels, tolerations or volumes on its pods, or on nodes",
+    Blocked.GPUS.name: "GPUs that are given back, fewer for each task, or another model",
     Blocked.QUEUE_AT_MAX.name: "work of that queue that ends, or a higher maximum for it",
     Blocked.HOLDS_RESERVATION.name: "nothing: room is being kept for it",
     Blocked.NEIGHBOURS.name: "less spread, affinity or packing, or neighbours elsewhere",

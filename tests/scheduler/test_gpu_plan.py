@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from scheduler.app.notices import WAITS
 from scheduler.core.explain import Blocked
+from scheduler.core.gang_facts import HELPS
 from scheduler.core.gpu import GpuAsk, GpuHolds, gpu_ask
 from scheduler.core.plan import Plan, plan
 from scheduler.core.repack import repack
@@ -181,3 +183,8 @@ def with_roles(snapshot: Snapshot, joined: list[bool]) -> Snapshot:
     for row, joins in enumerate(joined):
         lead[row] = lead[row - 1] if joins and row else row
     return replace(snapshot, gangs=replace(snapshot.gangs, lead=whole(lead)))
+
+
+def test_every_cause_has_an_event_and_a_word_of_what_would_help() -> None:
+    assert set(WAITS) == set(Blocked)
+    assert {cause.name for cause in Blocked} <= set(HELPS)
