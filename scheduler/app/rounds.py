@@ -22,9 +22,10 @@ import structlog
 from scheduler.adapters.asking import Asking, PodOf, ReadRules, Row, asking, rows_of
 from scheduler.adapters.board import Board
 from scheduler.adapters.queue_tree import Queues
+from scheduler.app.lives import Lives
 from scheduler.core.explain import Blocked, Placement
 from scheduler.core.member import Decision, Member, Stage
-from scheduler.core.members import gang_of
+from scheduler.core.members import Gang, gang_of
 from scheduler.core.plan import Plan, plan
 from scheduler.core.reserve import Reservation
 from scheduler.core.snapshot import Snapshot
@@ -82,7 +83,8 @@ class Rounds:
     board: Board
     queues: Queues
     pod_of: PodOf
-    groups: Groups = field(default_factory=Groups)
+    groups: Groups
+    lives: Lives
     run: str = "0"  # unique to this process, so that no plan has the name of another
     epoch: int = 0
     standings: dict[Key, Standing] = field(default_factory=dict)
@@ -149,6 +151,8 @@ class Rounds:
         if not members:
             self.standings.pop(key, None)
             self._whole.discard(key)
+            self.lives.without_pods(key, now_s=now_s)
+            self._look_again(key, None, now_s)
             return
         pods = [pod for uid in members if (pod := self.pod_of(uid)) is not None]
         try:
@@ -156,15 +160,14 @@ class Rounds:
         except (BadInput, ValueError) as why:
             log.warning("gang left alone", gang="/".join(key), why=str(why))
             return
-        if gang.ready_at_s is not None:
-            self._later_s[key] = gang.ready_at_s
+        gang = self.lives.looked(gang, now_s=now_s)
+        self._look_again(key, gang, now_s)
         _, no_queue = self.queues.leaf(gang.queue)
         if no_queue:
             gang = replace(gang, ready=False, ready_at_s=None, reason=gang.reason or no_queue)
         found = standing(gang, members, was_whole=key in self._whole)
         self.standings[key] = found
-        if found.whole:
-            self._whole.add(key)
+        (self._whole.add if found.whole else self._whole.discard)(key)
         if gang.reason and gang.ready_at_s is None:
             self._unready.append(Unready(key, next(iter(members.values())), gang.reason))
         if found.asks:
@@ -172,6 +175,14 @@ class Rounds:
         for one in list(members.values()):
             if one.queue != gang.queue:
                 self.board.requeue(one.uid, gang.queue)
+
+    def _look_again(self, key: Key, gang: Gang | None, now_s: float) -> None:
+        """By time alone, where time changes what it is."""
+        limit_s = None if gang is None else gang.limit_s
+        own_s = self.lives.again_s(key, limit_s=limit_s, now_s=now_s)
+        times_s = [own_s, None if gang is None else gang.ready_at_s]
+        if any(at_s is not None for at_s in times_s):
+            self._later_s[key] = min(at_s for at_s in times_s if at_s is not None)
 
     async def _planned(self, gangs: Iterable[Key], *, now_s: float) -> Outcome:
         rows = rows_of(
