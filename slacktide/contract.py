@@ -55,6 +55,7 @@ ANNOTATION_DECISION: Final = f"{GROUP}/decision"  # JSON: where the planner deci
 ANNOTATION_REPLACES: Final = f"{GROUP}/replaces"  # UID of the withdrawn pod that this one is for
 ANNOTATION_SUBMITTED: Final = f"{GROUP}/submitted"  # when the first pod of this task was created
 ANNOTATION_LIFE: Final = f"{GROUP}/life"  # JSON on a gang's eldest pod: its phase and its setbacks
+ANNOTATION_EVICTION: Final = f"{GROUP}/eviction"  # JSON: for which gang a pod is being evicted
 ANNOTATION_CHECKPOINT: Final = f"{GROUP}/last-checkpoint"  # RFC 3339: work before it is not lost
 ANNOTATION_GRACE: Final = f"{GROUP}/checkpoint-grace"  # "5m" to save its work when it is evicted
 ANNOTATION_RIGHTSIZE: Final = f"{GROUP}/right-size"  # "off" leaves the pod as it is

@@ -12,6 +12,7 @@ from scheduler.adapters.release import REQUIRED, pin_to
 from scheduler.core.member import decision_of
 from slacktide.contract import (
     ANNOTATION_DECISION,
+    ANNOTATION_EVICTION,
     ANNOTATION_REASON,
     ANNOTATION_REPLACES,
     ANNOTATION_SUBMITTED,
@@ -20,7 +21,7 @@ from slacktide.contract import (
 
 LONGEST_NAME: Final = 63  # of a pod, whose name is its host's
 OF_THE_SERVER: Final = ("nodeName", "serviceAccount", "priority", "preemptionPolicy")
-MARKS: Final = (ANNOTATION_DECISION, ANNOTATION_REASON)
+MARKS: Final = (ANNOTATION_DECISION, ANNOTATION_EVICTION, ANNOTATION_REASON)
 
 
 def copy_of(pod: dict[str, Any]) -> dict[str, Any]:

@@ -24,12 +24,14 @@ from scheduler.core.lifecycle import (
     LIVE,
     Life,
     LifecycleSettings,
+    Phase,
     begun,
     retained,
     step,
 )
 from scheduler.core.member import Member, Stage
 from scheduler.core.members import Gang, gang_of
+from scheduler.core.ways_in.job import JOB, is_offline
 from scheduler.core.ways_in.order import WAYS
 from scheduler.core.ways_in.shape import Groups, Key
 from slacktide.contract import ANNOTATION_LIFE
@@ -63,12 +65,26 @@ class Lives:
         self._lost[gang] = why
         self.board.touched.add(gang)
 
+    def group_changed(self, namespace: str, name: str) -> bool:
+        """A group's object is another now. Returns whether a gang without pods is concerned."""
+        if (namespace, name) in self.groups.jobs and is_offline(self.groups.jobs[namespace, name]):
+            self.board.touched.add(Key(JOB.source, namespace, name))
+            return True
+        keys = [key for source in WAYS if (key := Key(source, namespace, name)) in self.lives]
+        self.board.touched.update(keys)
+        return bool(keys)
+
     def evicted(self, gangs: Iterable[Key], *, now_s: float) -> None:
         """We evicted some of their pods."""
         for gang in gangs:
             if gang in self.lives:
                 self.lives[gang] = replace(self.lives[gang], evicted_s=now_s)
                 self._unwritten.add(gang)
+
+    def evicted_s(self, gang: Key) -> float | None:
+        """When any of its pods was evicted by us last; None for never."""
+        life = self.lives.get(gang)
+        return None if life is None else life.evicted_s
 
     def looked(self, gang: Gang, *, now_s: float) -> Gang:
         """The gang as its life has it: with its age, and not ready while it may not be planned."""
@@ -148,7 +164,9 @@ class Lives:
             and (life := life_of((pod.metadata.annotations or {}).get(ANNOTATION_LIFE)))
         ]
         latest = max(found, key=lambda life: life.since_s, default=None)
-        return latest if latest is None or latest.submit_s <= gang.made_s else None
+        if latest is None or (latest.phase is Phase.FAILED and gang.whole):
+            return None  # its time was up, and nobody came to say so: it is seen again
+        return latest
 
     def _ran_since_s(self, key: Key) -> float | None:
         decided = [one.decision.at_s for one in self.board.members(key) if one.decision is not None]

@@ -1,7 +1,8 @@
 """One planning round over the board: who asks, what the planner says, what is assumed from then on.
 
-Two calls of the planner a round at most: gangs that are half placed first, by themselves, since
-their room is there unless a node went; then all that ask. Nothing is written here: `committing`
+Three calls of the planner a round at most: gangs that are half placed first, by themselves, since
+their room is there unless a node went; then those that others make way for; then all that ask, in
+what is left beside those. Nothing is written here: `committing`
 does that, and until it has, what was decided is assumed.
 
 Always holds: a gang's tasks are assumed together or not at all, and only where every one of them
@@ -12,8 +13,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -22,7 +24,9 @@ import structlog
 from scheduler.adapters.asking import Asking, PodOf, ReadRules, Row, asking, rows_of
 from scheduler.adapters.board import Board
 from scheduler.adapters.queue_tree import Queues
+from scheduler.adapters.setting_aside import Hold, set_aside
 from scheduler.app.lives import Lives
+from scheduler.app.second_look import SecondLook
 from scheduler.core.explain import Blocked, Placement
 from scheduler.core.member import Decision, Member, Stage
 from scheduler.core.members import Gang, gang_of
@@ -89,6 +93,9 @@ class Rounds:
     epoch: int = 0
     standings: dict[Key, Standing] = field(default_factory=dict)
     refused: dict[str, float] = field(default_factory=dict)  # UID -> when it may be tried again
+    claims: dict[Key, tuple[Hold, ...]] = field(default_factory=dict)  # others make way for them
+    last: tuple[Asking, Plan] | None = None  # of all that asked in the last round
+    _second: SecondLook = field(default_factory=SecondLook)
     _whole: set[Key] = field(default_factory=set)
     _asking: set[Key] = field(default_factory=set)
     _later_s: dict[Key, float] = field(default_factory=dict)  # gangs that only time keeps
@@ -112,11 +119,20 @@ class Rounds:
         half = await self._planned(
             [gang for gang in self._asking if self.standings[gang].half], now_s=now_s
         )
-        rest = await self._planned(list(self._asking), now_s=now_s)
+        claimed = await self._planned(
+            [gang for gang in self._asking if gang in self.claims], now_s=now_s
+        )
+        others = [gang for gang in self._asking if gang not in self.claims]
+        rest = await self._planned(others, now_s=now_s, beside=tuple(self.claims.values()))
         unready = tuple(self._unready)
         self._unready.clear()
-        asked = half.asked + rest.asked
-        return Outcome(half.placed + rest.placed, rest.waits, unready, asked)
+        asked = half.asked + claimed.asked + rest.asked
+        placed = half.placed + claimed.placed + rest.placed
+        return Outcome(placed, rest.waits, unready, asked)
+
+    def asks(self, gang: Key) -> bool:
+        """Whether it wants a place."""
+        return gang in self._asking
 
     def queues_changed(self, objects: Iterable[Queue]) -> None:
         """Takes the Queue objects as they are now; every gang that waits is looked at again."""
@@ -184,31 +200,44 @@ class Rounds:
         if any(at_s is not None for at_s in times_s):
             self._later_s[key] = min(at_s for at_s in times_s if at_s is not None)
 
-    async def _planned(self, gangs: Iterable[Key], *, now_s: float) -> Outcome:
+    async def _planned(
+        self, gangs: Iterable[Key], *, now_s: float, beside: Sequence[Sequence[Hold]] | None = None
+    ) -> Outcome:
+        """`beside` is None for those whose room is known to be there: they see all there is."""
+        rest = beside is not None
+        if rest:
+            self.last = None
         rows = rows_of(
             {gang: self.standings[gang] for gang in gangs}, pod_of=self.pod_of, read=self._read
         )
         if not rows:
             return Outcome()
-        asked = asking(
-            rows,
-            self.board,
-            queue_of=self.queues.index,
-            pod_of=self.pod_of,
-            read=self._read,
-        )
+        with set_aside(self.board, chain.from_iterable(beside or ())):
+            asked = asking(
+                rows,
+                self.board,
+                queue_of=self.queues.index,
+                pod_of=self.pod_of,
+                read=self._read,
+            )
+            used = self.queues.use(self.board.used)
         snapshot = Snapshot(
             nodes=asked.nodes,
             running=self.board.tasks.columns(),
             gangs=asked.columns,
             queues=self.queues.tree,
-            used=self.queues.use(self.board.used),
+            used=used,
         )
-        outcome = await asyncio.to_thread(plan, snapshot, now_s=int(now_s), kept=self._kept)
-        self._kept = outcome.reservation
+        outcome = await asyncio.to_thread(self._decided, snapshot, int(now_s), rest=rest)
+        if rest:
+            self._kept, self.last = outcome.reservation, (asked, outcome)
         placed = self._all_assumed(asked, outcome, now_s=int(now_s))
         self.look(now_s=now_s)
         return Outcome(placed, self._reasons(rows, outcome), asked=len(rows))
+
+    def _decided(self, snapshot: Snapshot, now_s: int, *, rest: bool) -> Plan:
+        outcome = plan(snapshot, now_s=now_s, kept=self._kept if rest else None)
+        return self._second.at(outcome, now_s=now_s) if rest else outcome
 
     def _all_assumed(self, asked: Asking, outcome: Plan, *, now_s: int) -> tuple[Placed, ...]:
         together: dict[int, list[Placement]] = defaultdict(list)

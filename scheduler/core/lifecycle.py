@@ -15,10 +15,10 @@ submitted anew; every phase has a sentence.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from scheduler.core.members import Gang
 
@@ -100,7 +100,9 @@ def begun(gang: Gang, *, now_s: float, ran_since_s: float | None = None) -> Life
         since_s=now_s,
         failed_pods=gang.failed,
     )
-    return _running(life, now_s=now_s if ran_since_s is None else ran_since_s) if gang.whole else life
+    if not gang.whole:
+        return life
+    return _running(life, now_s=now_s if ran_since_s is None else ran_since_s)
 
 
 def step(
@@ -134,9 +136,7 @@ def step(
     life = replace(life, gone_s=None)
     taken = gang.outcome is not None or gang.suspended  # its owner says where it stands
     if life.phase is Phase.ADMITTED and not taken:
-        admitted = _admitted(
-            life, gang, now_s=now_s, settings=settings, planned=planned, lost=lost
-        )
+        admitted = _admitted(life, gang, now_s=now_s, settings=settings, planned=planned, lost=lost)
         return Step(admitted)
     if life.phase in LIVE and not taken:
         return _live(life, gang, now_s=now_s, settings=settings, lost=lost)
@@ -144,12 +144,16 @@ def step(
     return Step(life if ended else _waiting(life, gang, now_s=now_s, planned=planned))
 
 
+Name = TypeVar("Name", bound=Hashable)
+
+
 def retained(
-    lives: Mapping[str, Life], *, now_s: float, settings: LifecycleSettings
-) -> dict[str, Life]:
+    lives: Mapping[Name, Life], *, now_s: float, settings: LifecycleSettings
+) -> dict[Name, Life]:
     """Those worth keeping: all that have not ended, and the latest and youngest that have."""
     ended = [(life.since_s, name) for name, life in lives.items() if life.phase in ENDED]
-    young = sorted(one for one in ended if now_s - one[0] <= settings.finished_kept_s)
+    young = [one for one in ended if now_s - one[0] <= settings.finished_kept_s]
+    young.sort(key=lambda one: one[0])
     kept = {name for _, name in young[len(young) - min(len(young), settings.finished_kept) :]}
     return {name: life for name, life in lives.items() if life.phase not in ENDED or name in kept}
 
@@ -187,9 +191,7 @@ def _admitted(
     return _entered(life, Phase.QUEUED, "its place in the plan was taken back", now_s=now_s)
 
 
-def _live(
-    life: Life, gang: Gang, *, now_s: float, settings: LifecycleSettings, lost: str
-) -> Step:
+def _live(life: Life, gang: Gang, *, now_s: float, settings: LifecycleSettings, lost: str) -> Step:
     ran_s = now_s - life.since_s
     if ran_s >= settings.healthy_after_s and life.setbacks:
         life = replace(life, setbacks=0)

@@ -176,9 +176,7 @@ def test_whatever_happens_age_is_kept_and_back_off_honoured(
     life = begun(gang(waiting=2), now_s=float(AT_S))
     for k, (found, planned, evicted) in enumerate(told_steps):
         before, now_s = life, AT_S + 7.0 * k
-        life = step(
-            life, found, now_s=now_s, settings=settings, planned=planned, lost=evicted
-        ).life
+        life = step(life, found, now_s=now_s, settings=settings, planned=planned, lost=evicted).life
         again = step(life, found, now_s=now_s, settings=settings, planned=planned).life
         assert life.reason
         assert life.since_s <= now_s
