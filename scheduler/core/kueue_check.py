@@ -108,15 +108,15 @@ def forecast_of(outcome: Plan, lead: int) -> Forecast:
         return Forecast(True, outcome.reason(lead))
     after, reason = outcome.aftermath, outcome.reason(lead)
     gangs, nodes = after.snapshot.gangs, after.snapshot.nodes
+    endings = Endings.of(nodes, after.snapshot.running, now_s=after.now_s)
     starts_s = after.now_s
     for row in np.flatnonzero(gangs.leads == lead).tolist():
         least = int(gangs.min_available[row])
         if after.fits_now(row) >= least:
             continue
-        if after.fits_without_batch(row) < least:
+        if after.fits_without_batch(row) < least or not len(endings.end_s):
             return Forecast(False, reason)
         task = task_of(gangs, row, level=int(after.level[row]), constraints=nodes.constraints)
-        endings = Endings.of(nodes, after.snapshot.running, now_s=after.now_s)
         starts_s = max(starts_s, endings.first_fit_s(TaskClasses.one(task), tasks=least))
     return Forecast(False, reason, float(starts_s - after.now_s))
 
