@@ -21,7 +21,7 @@ SOUND: Final = "Sound"  # the condition's type: True where the queue counts as i
 class QueueStatus:
     """Of one queue."""
 
-    cores_millimilli: int
+    used_milli: int
     waiting: int  # gangs
     running: int
     message: str  # empty where the queue counts as it is written
@@ -36,7 +36,7 @@ class QueueStatus:
             "lastTransitionTime": since,
         }
         return {
-            "used": {"cpu": cores_text(self.cores_millimilli)},
+            "used": {"cpu": cores_text(self.used_milli)},
             "pendingGangs": self.waiting,
             "runningGangs": self.running,
             "message": self.message,
@@ -74,10 +74,8 @@ def statuses(
         for name in names:
             add(name, column, 1)
     return {
-        name: QueueStatus(
-            cores_milli, waits, runs, planted.problems.get(name, "")[:LONGEST_MESSAGE]
-        )
-        for name, (cores_milli, waits, runs) in zip(tree.names, counts, strict=True)
+        name: QueueStatus(held, waits, runs, planted.problems.get(name, "")[:LONGEST_MESSAGE])
+        for name, (held, waits, runs) in zip(tree.names, counts, strict=True)
     }
 
 

@@ -226,7 +226,9 @@ def test_a_budget_for_disruptions_is_respected(cluster: Cluster) -> None:
         for name in ("older", "guarded"):
             cluster.run(auditor, name)
         cluster.wait(
-            lambda: cluster.client.get(f"{path}/guarded").json()["status"].get("currentHealthy") == 8,
+            lambda: (
+                cluster.client.get(f"{path}/guarded").json()["status"].get("currentHealthy") == 8
+            ),
             "the budget is counted",
         )
         cluster.submit(auditor, gang("high", 4), "sure")
@@ -278,7 +280,8 @@ def test_a_suspended_job_gives_its_place_back_and_keeps_its_age(cluster: Cluster
         remove(cluster.plane, auditor, ["second"])
         auditor.wait(lambda seen: len(seen["first"].nodes) == 12, "it runs again")
         cluster.wait(
-            lambda: life(cluster.pods(auditor), "first").get("phase") == "resumed", "its life says so"
+            lambda: life(cluster.pods(auditor), "first").get("phase") == "resumed",
+            "its life says so",
         )
         told = life(cluster.pods(auditor), "first")
         assert told["submitted"] == created["metadata"]["creationTimestamp"]
@@ -318,12 +321,16 @@ def test_a_gang_whose_time_is_up_is_ended_with_a_reason(cluster: Cluster) -> Non
         cluster.submit(auditor, bare)
         auditor.wait_whole("short", "bare")
         cluster.wait(
-            lambda: [
-                one["reason"]
-                for one in cluster.client.get(f"{path}/short").json()["status"].get("conditions", ())
-                if one["type"] == "Failed"
-            ]
-            == ["DeadlineExceeded"],
+            lambda: (
+                [
+                    one["reason"]
+                    for one in cluster.client.get(f"{path}/short")
+                    .json()["status"]
+                    .get("conditions", ())
+                    if one["type"] == "Failed"
+                ]
+                == ["DeadlineExceeded"]
+            ),
             "the Job is ended by its controller",
         )
         ended = cluster.client.get(f"{path}/short").json()
