@@ -1,4 +1,4 @@
-"""The objects that name gangs, queues, budgets and Kueue's, mirrored where their kind is there.
+"""Objects about gangs: groups, queues, budgets, Kueue's; mirrored where a server has their kind.
 
 A kind that is not installed is asked for again after a while, so a PodGroup's definition that is
 installed later is noticed; a kind that may not be read is said and left alone.
@@ -13,10 +13,12 @@ from typing import Any, Final
 import httpx
 import structlog
 
+from scheduler.adapters.bound_volumes import BoundVolumes
 from scheduler.core.ways_in.shape import Groups
 from slacktide.clock import Clock
 from slacktide.kube.budgets import Budget
 from slacktide.kube.cache import Cache, Change
+from slacktide.kube.forecasts import NodeForecast
 from slacktide.kube.groups import (
     CoschedulingPodGroup,
     Job,
@@ -27,12 +29,16 @@ from slacktide.kube.groups import (
 )
 from slacktide.kube.kueue import AdmissionCheck, Workload
 from slacktide.kube.queues import Queue
-from slacktide.kube.reading import Resource
+from slacktide.kube.reading import Resource, readable
 from slacktide.kube.reflector import Reflector
+from slacktide.kube.volumes import PersistentVolume, PersistentVolumeClaim
 
 KUEUE: Final = tuple(f"/apis/kueue.x-k8s.io/{version}" for version in ("v1beta2", "v1beta1"))
 OTHERS: Final[dict[str, tuple[str | tuple[str, ...], type[Any]]]] = {
     "queues": ("/apis/slacktide.io/v1alpha1/queues", Queue),
+    "forecasts": ("/apis/slacktide.io/v1alpha1/nodeforecasts", NodeForecast),
+    "volumes": ("/api/v1/persistentvolumes", PersistentVolume),
+    "claims": ("/api/v1/persistentvolumeclaims", PersistentVolumeClaim),
     "budgets": ("/apis/policy/v1/poddisruptionbudgets", Budget),
     "workloads": (tuple(f"{path}/workloads" for path in KUEUE), Workload),
     "checks": (tuple(f"{path}/admissionchecks" for path in KUEUE), AdmissionCheck),
@@ -46,7 +52,9 @@ GROUPS: Final[dict[str, tuple[str | tuple[str, ...], type[Any]]]] = {
     "ray_clusters": ("/apis/ray.io/v1/rayclusters", RayCluster),
 }
 KINDS: Final = OTHERS | GROUPS
-AGAIN_S: Final = 60.0  # for a kind that is not there
+OF_THE_PLANNER: Final = frozenset({"budgets", "workloads", "checks"})  # who only looks needs none
+AGAIN_S: Final = 10.0  # for a kind that is not there
+SOON_S: Final = 1.0  # where there was no answer
 
 log = structlog.get_logger()
 
@@ -55,14 +63,26 @@ class GroupMirrors:
     """All kinds, kept up to date while `run` runs."""
 
     def __init__(
-        self, client: httpx.AsyncClient, *, clock: Clock, changed: Callable[[str, str, str], None]
+        self,
+        client: httpx.AsyncClient,
+        *,
+        clock: Clock,
+        changed: Callable[[str, str, str], None],
+        namespace: str = "",
+        kinds: Collection[str] = KINDS.keys(),
     ) -> None:
-        """`changed` is told the kind, namespace and name of each object that is another now."""
+        """`changed` is told the kind, namespace and name of each object that is another now.
+
+        Where all namespaces may not be read, the one given is.
+        """
         self._client, self._clock, self._changed = client, clock, changed
+        self._namespace = namespace
         self._held: dict[str, dict[tuple[str, str], Any]] = {name: {} for name in KINDS}
         self.groups = Groups(**{name: self._held[name] for name in GROUPS})
         self._mirrors: dict[str, Reflector[Any]] = {}
-        self._looked = {name: asyncio.Event() for name in KINDS}
+        self.bound = BoundVolumes(self._held["volumes"], self._held["claims"])
+        self.unread: set[str] = set()  # kinds that are there and may not be read
+        self._looked = {name: asyncio.Event() for name in kinds}
 
     def queues(self) -> Collection[Queue]:
         """The Queue objects as they are now."""
@@ -85,6 +105,10 @@ class GroupMirrors:
         mirror = self._mirrors.get(name)
         return None if mirror is None else mirror.heard_s
 
+    def forecast(self, node: str) -> NodeForecast | None:
+        """Of a node, as it is now."""
+        return self._held["forecasts"].get(("", node))
+
     async def synced(self) -> None:
         """Returns when every kind is mirrored, or known not to be there."""
         for looked in self._looked.values():
@@ -93,17 +117,17 @@ class GroupMirrors:
     async def run(self) -> None:
         """For ever."""
         async with asyncio.TaskGroup() as group:
-            for name in KINDS:
+            for name in self._looked:
                 group.create_task(self._mirror(name))
 
     async def _mirror(self, name: str) -> None:
         paths, kind = KINDS[name]
-        while (path := await self._first_there(paths)) is None:
+        while not (found := await self._first_readable(name, paths)):
             self._looked[name].set()
             await asyncio.sleep(AGAIN_S)
         mirror: Reflector[Any] = Reflector(
             self._client,
-            Resource(path, kind),
+            Resource(found, kind),
             Cache[Any](),
             clock=self._clock,
             deliver=lambda changes: self._take(name, changes),
@@ -114,21 +138,26 @@ class GroupMirrors:
             await mirror.synced.wait()
             self._looked[name].set()
 
-    async def _first_there(self, paths: str | tuple[str, ...]) -> str | None:
-        """Of the versions of a kind, the first that the server has."""
+    async def _first_readable(self, name: str, paths: str | tuple[str, ...]) -> str:
+        """Of the versions of a kind, the first that can be read."""
         for path in (paths,) if isinstance(paths, str) else paths:
-            if await self._is_there(path):
-                return path
-        return None
+            if found := await self._readable(name, path):
+                return found
+        return ""
 
-    async def _is_there(self, path: str) -> bool:
+    async def _readable(self, name: str, path: str) -> str:
+        """Where the kind can be read; nowhere where it is not installed, or not for us."""
         try:
-            answer = await self._client.get(path, params={"limit": "1"})
-        except httpx.HTTPError:
-            return True  # whether it is there will show; its mirror goes on trying
-        if answer.status_code == httpx.codes.FORBIDDEN:
-            log.warning("may not be read; gangs of this kind wait", path=path)
-        return answer.is_success
+            found = await readable(self._client, path, namespace=self._namespace)
+        except httpx.HTTPError:  # a mirror of what is not there would never be synced
+            await asyncio.sleep(SOON_S)
+            return await self._readable(name, path)
+        if found.status == httpx.codes.FORBIDDEN and name not in self.unread:
+            self.unread.add(name)
+            log.warning("may not be read; the scheduler goes on without this kind", path=path)
+        elif found.status != httpx.codes.FORBIDDEN:
+            self.unread.discard(name)
+        return found.path
 
     def _take(self, name: str, changes: Sequence[Change[Any]]) -> None:
         for change in changes:

@@ -39,6 +39,13 @@ class SchedulerMetrics:
             registry=self._registry,
         )
 
+        self._forecasts = Gauge(
+            "slacktide_scheduler_forecasts",
+            "Nodes' forecasts, by how far they aged: fresh, stale, decaying, closed",
+            ["rung"],
+            registry=self._registry,
+        )
+
     def round(
         self,
         *,
@@ -61,6 +68,11 @@ class SchedulerMetrics:
         self._evicted.set(evicted)
         for kind, count in written.items():
             self._written.labels(kind).set(count)
+
+    def forecasts(self, by_rung: Mapping[str, int]) -> None:
+        """How old nodes' forecasts are."""
+        for rung, count in by_rung.items():
+            self._forecasts.labels(rung).set(count)
 
     def page(self) -> bytes:
         """As Prometheus reads it."""

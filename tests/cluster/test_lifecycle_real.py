@@ -157,6 +157,12 @@ def of(cluster: Cluster, auditor: Auditor, gang: str) -> list[dict[str, Any]]:
     return [pod for pod in found if pod["metadata"]["labels"]["gang"] == gang]
 
 
+def of_status(cluster: Cluster, path: str) -> dict[str, Any]:
+    """What its controller says."""
+    found: dict[str, Any] = cluster.client.get(path).json().get("status", {})
+    return found
+
+
 def events(cluster: Cluster, auditor: Auditor) -> set[str]:
     path = auditor.path.replace("/pods", "/events")
     return {one["reason"] for one in cluster.client.get(path).json()["items"]}

@@ -52,7 +52,7 @@ class Door:
             return httpx.Response(200)
         if name in self.kept:
             return httpx.Response(429, json={"message": "it would violate the pod's budget"})
-        self._evict(name, body, dry_run=url.endswith("dryRun=All"))
+        self._evict(name, body or {}, dry_run=url.endswith("dryRun=All"))
         return httpx.Response(201)
 
     def _evict(self, name: str, body: dict[str, Any], *, dry_run: bool) -> None:

@@ -26,11 +26,8 @@ def test_a_gang_that_greedy_leaves_out_starts_in_the_same_round() -> None:
     planner = Planner(FLEX, pods)
     outcome = asyncio.run(planner.rounds.once(now_s=NOW_S, steady_s=0.0))
     nodes = {one.name: one.node for placed in outcome.placed for one in placed.members}
-    assert nodes == {"small": "b", "big-0": "a", "big-1": "b"} or nodes == {
-        "small": "b",
-        "big-0": "b",
-        "big-1": "a",
-    }
+    assert nodes["small"] == "b"
+    assert {nodes["big-0"], nodes["big-1"]} == {"a", "b"}
 
 
 def test_a_fruitful_look_is_followed_by_another_soon() -> None:
