@@ -55,7 +55,7 @@ class Seen:
     let_go_s: float | None = None  # the first of them
     first_s: float | None = None  # binding
     last_s: float = 0.0
-    cpu_s: dict[str, float] = field(default_factory=dict)  # program -> what it took of the run
+    cpu_s: dict[str, float] = field(default_factory=dict)  # program -> what it took meanwhile
 
     def take(self, changed: Iterable[Pod], now_s: float) -> None:
         """Pods as they are now."""
@@ -68,8 +68,12 @@ class Seen:
 
     def pods_per_s(self) -> float:
         """From the first that was let go, or else bound, to the last that was bound."""
-        begun_s = self.let_go_s or self.first_s
-        return len(self.bound) / (self.last_s - begun_s) if begun_s else 0.0
+        return len(self.bound) / (self.last_s - self.begun_s) if self.begun_s else 0.0
+
+    @property
+    def begun_s(self) -> float | None:
+        """From when it counts."""
+        return self.let_go_s or self.first_s
 
 
 @contextlib.contextmanager
@@ -94,14 +98,9 @@ def one_run(plane: ControlPlane, mode: str, *, pods: int, namespace: str) -> See
 
 async def _raced(plane: ControlPlane, mode: str, path: str, pods: int) -> Seen:
     watching = asyncio.create_task(_watched(plane, path, pods))
-    before = _cpu_s(plane.running)
     with contextlib.ExitStack() as running:
         await asyncio.to_thread(_let_loose, plane, mode, running)
-        seen = await asyncio.wait_for(watching, WITHIN_S)
-        seen.cpu_s = {
-            name: spent_s - before.get(name, 0.0) for name, spent_s in _cpu_s(plane.running).items()
-        }
-    return seen
+        return await asyncio.wait_for(watching, WITHIN_S)
 
 
 def _let_loose(plane: ControlPlane, mode: str, running: contextlib.ExitStack) -> None:
@@ -163,11 +162,15 @@ def _wait_probe(plane: ControlPlane) -> None:
 
 
 async def _watched(plane: ControlPlane, path: str, pods: int) -> Seen:
-    seen, done = Seen(), asyncio.Event()
+    seen, done, before = Seen(), asyncio.Event(), dict[str, float]()
 
     def take(changes: Sequence[Change[Pod]]) -> None:
         seen.take([one.after for one in changes if one.after], time.monotonic())
-        if len(seen.bound) >= pods:
+        if seen.begun_s and not before:
+            before.update(_cpu_s(plane.running))
+        if len(seen.bound) >= pods and not done.is_set():
+            now = _cpu_s(plane.running)
+            seen.cpu_s = {name: now[name] - before.get(name, 0.0) for name in now}
             done.set()
 
     async with connection(plane.kubeconfig()).client() as client:

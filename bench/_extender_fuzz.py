@@ -21,7 +21,7 @@ from scheduler.core.extender import MOST_BYTES, Binding, Places
 PATHS: Final = ("/filter", "/prioritize", "/preempt", "/bind", "/", "/filter/", "/healthz")
 NAMES: Final = [f"node-{k}" for k in range(40)]
 DEEP: Final = 50_000
-ODD: Final = (
+ODD: Final[tuple[Any, ...]] = (
     None, True, -1, 0.1, 1e308, 2**63, 10**400, "", "\x00", "\ud800", "é" * 50, [], {}, [None],
     {"": None}, {"metadata": []}, [[]], "node-7", ["node-7"], {"uid": {}},
 )  # fmt: skip
