@@ -152,8 +152,9 @@ async def _mirrored(kubeconfig: Path, pods: int) -> None:
         if len(changed) >= pods // TENTH:
             done.set()
 
+    server = connection(kubeconfig)
     spent = Spent()
-    async with connection(kubeconfig).client() as client:
+    async with server.client() as client:
         resource_ = Resource(f"/api/v1/namespaces/{MANY}/pods", Pod)
         mirror = Reflector(client, resource_, cache, clock=SteadyClock(), deliver=take)
         running = asyncio.create_task(mirror.run())

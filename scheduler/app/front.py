@@ -6,6 +6,7 @@ are shorter here than Python's, since most calls are answered in less than one o
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import sys
 from collections.abc import Callable, Iterator
@@ -54,7 +55,7 @@ class _Quiet(uvicorn.Server):
 
 
 async def answering(front: Front, *, host: str, port: int) -> None:
-    """Answers for ever."""
+    """Answers until it is cancelled."""
     sys.setswitchinterval(TURN_S)
     config = uvicorn.Config(
         front,
@@ -69,7 +70,13 @@ async def answering(front: Front, *, host: str, port: int) -> None:
         timeout_keep_alive=90,  # kube-scheduler keeps its connections
         timeout_graceful_shutdown=1,
     )
-    await _Quiet(config).serve()
+    server = _Quiet(config)
+    try:
+        await server.serve()
+    except asyncio.CancelledError:
+        if server.started:
+            await server.shutdown()
+        raise
 
 
 async def _answer(send: Send, status: int, body: bytes, *, kind: str = "application/json") -> None:

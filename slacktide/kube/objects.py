@@ -3,7 +3,7 @@
 What is not named here is skipped by the decoder, and what is held keeps nothing else alive: so a
 hundred thousand pods fit into little memory. Python's collector has no business with them
 (`gc=False`): JSON holds no cycles, and walking millions of parts again and again costs more than
-decoding them. An object of another shape than its API promises is refused whole (`DecodeError`).
+decoding them. An object of another shape than its API promises is refused (`DecodeError`).
 """
 
 from __future__ import annotations

@@ -38,7 +38,8 @@ class Exchange(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
         self._headers: Headers = []
         self._status, self._done = 0, False
-        self._body = bytearray()
+        self._parts: list[bytes] = []
+        self._held = 0  # bytes in them
 
     async def begun(
         self, head: Iterable[bytes], body: bytes, *, silence_s: float | None
@@ -64,8 +65,9 @@ class Exchange(asyncio.Protocol):
             httpx.TransportError: when it breaks off, or nothing comes for `silence_s`.
         """
         while True:
-            if self._body:
-                some, self._body = bytes(self._body), bytearray()
+            if self._parts:
+                some = b"".join(self._parts)
+                self._parts, self._held = [], 0
                 if self._transport is not None:
                     self._transport.resume_reading()
                 yield some
@@ -107,7 +109,7 @@ class Exchange(asyncio.Protocol):
         except httptools.HttpParserError as why:
             self._failed(why)
             self.close()
-        if len(self._body) > HELD and self._transport is not None:
+        if self._held > HELD and self._transport is not None:
             self._transport.pause_reading()
         self._news.set()
 
@@ -125,7 +127,8 @@ class Exchange(asyncio.Protocol):
 
     def on_body(self, body: bytes) -> None:
         """From the parser."""
-        self._body += body
+        self._parts.append(body)
+        self._held += len(body)
 
     def on_message_complete(self) -> None:
         """From the parser."""
