@@ -56,6 +56,7 @@ class Waits:
     member: Member  # its eldest
     blocked: Blocked
     reason: str
+    start_s: int | None = None  # when it is predicted to start, where room is kept for it
 
 
 class Unready(NamedTuple):
@@ -123,6 +124,11 @@ class Rounds:
         self.queues.plant(objects)
         self.board.touched.update(self.board.gangs())
 
+    def only_look(self, *, now_s: float) -> None:
+        """As `look`, for who never plans and so never tells what gangs wait for."""
+        self.look(now_s=now_s)
+        self._unready.clear()
+
     def look(self, *, now_s: float) -> None:
         """Brings the standings of touched gangs up to date."""
         due = [gang for gang, at_s in self._later_s.items() if at_s <= now_s]
@@ -187,7 +193,7 @@ class Rounds:
             rows,
             self.board,
             queue_of=self.queues.index,
-            duration_of=self._duration_s,
+            duration_of=self.duration_s,
             pod_of=self.pod_of,
             read=self.read,
             now_s=now_s,
@@ -251,7 +257,8 @@ class Rounds:
         found = (self.board.member(one.uid) for one, _ in where)
         return tuple(one for one in found if one is not None)
 
-    def _duration_s(self, gang: Gang) -> int:
+    def duration_s(self, gang: Gang) -> int:
+        """How long a gang is taken to run."""
         return self.durations.of(gang, longest_s=self.board.forecasts.longest_s)
 
     def _said(self, row: Row) -> str:
@@ -269,11 +276,13 @@ class Rounds:
         begin = self._told % len(pending)
         self._told = begin + MOST_REASONS
         return tuple(
-            Waits(
-                rows[row].gang,
-                rows[row].ask.waiting[0],
-                outcome.blocked(row),
-                outcome.reason(row) + self._said(rows[row]),
-            )
+            _waits(rows[row], outcome, row, said=self._said(rows[row]))
             for row in pending[begin : begin + MOST_REASONS]
         )
+
+
+def _waits(row: Row, outcome: Plan, index: int, *, said: str) -> Waits:
+    blocked, reservation = outcome.blocked(index), outcome.reservation
+    holds = reservation is not None and blocked is Blocked.HOLDS_RESERVATION
+    start_s = reservation.start_s if reservation is not None and holds else None
+    return Waits(row.gang, row.ask.waiting[0], blocked, outcome.reason(index) + said, start_s)
