@@ -35,6 +35,11 @@ def serve() -> None:
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--extender-port", type=click.IntRange(1, 65535), default=8082, show_default=True)
+@click.option(
+    "--health-port",
+    type=click.IntRange(1, 65535),
+    help="Answers /metrics, /healthz and /readyz, and nothing else, to everybody.",
+)
 @click.option("--namespace", default="default", show_default=True, help="Of the lease.")
 @click.option(
     "--round-ms",
@@ -63,6 +68,7 @@ def scheduler(
     mode: str,
     host: str,
     extender_port: int,
+    health_port: int | None,
     namespace: str,
     round_ms: int,
     window_s: float,
@@ -75,7 +81,7 @@ def scheduler(
     without gates, which wait in the extender's filter. direct: pods that use only batch resources
     are bound at once; the others as in gated.
 
-    GET /metrics, /healthz and /readyz answer on the extender's port.
+    GET /metrics, /healthz and /readyz answer on the extender's port, and on that of --health-port.
 
     \b
     Examples:
@@ -87,6 +93,7 @@ def scheduler(
         namespace=namespace,
         host=host,
         port=extender_port,
+        health_port=health_port,
         direct=mode == "direct",
         every_s=round_ms / 1_000,
         window_s=window_s,

@@ -61,6 +61,7 @@ class Serving:
     namespace: str = "default"  # of the lease
     host: str = "127.0.0.1"
     port: int = 8082
+    health_port: int | None = None  # of all addresses
     direct: bool = False
     every_s: float = 0.1  # rounds are no closer together
     window_s: float = 20.0
@@ -145,7 +146,9 @@ class Scheduler:
             group.create_task(self._pods.run())
             group.create_task(self._nodes.run())
             group.create_task(self._groups.run())
-            group.create_task(_answering(front, self._serving))
+            group.create_task(_answering(front, self._serving.host, self._serving.port))
+            if self._serving.health_port is not None:
+                group.create_task(_answering(front.health_alone(), "", self._serving.health_port))
             await self._pods.synced.wait()
             await self._nodes.synced.wait()
             await self._groups.synced()
@@ -213,11 +216,11 @@ class _Quiet(uvicorn.Server):
         yield
 
 
-async def _answering(front: Front, serving: Serving) -> None:
+async def _answering(front: Front, host: str, port: int) -> None:
     config = uvicorn.Config(
         front,
-        host=serving.host,
-        port=serving.port,
+        host=host,
+        port=port,
         log_level="warning",
         access_log=False,
         server_header=False,

@@ -14,7 +14,7 @@ from typing import Any, Final
 import httpx
 import yaml
 
-CHART: Final = Path(__file__).parents[2] / "charts/slacktide/crds/queues.yaml"
+CHART: Final = Path(__file__).parents[2] / "charts/slacktide/definitions/queues.yaml"
 _DEFINITIONS: Final = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 _WHOLE: Final = {"type": "integer"}
 _TEXT: Final = {"type": "string"}
