@@ -72,8 +72,8 @@ def _jobs(one: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         template = dict(spec["template"])
         meta = template.get("metadata", {})
         template["metadata"] = meta | {"labels": meta.get("labels", {}) | labels}
-        body = {"metadata": {"name": name, "labels": labels}, "spec": {**spec, "template": template}}
-        yield {"apiVersion": "batch/v1", "kind": "Job", **body}
+        whole = {"metadata": {"name": name}, "spec": {**spec, "template": template}}
+        yield {"apiVersion": "batch/v1", "kind": "Job", **whole}
 
 
 def pods_there(release: Installed, space: str) -> list[dict[str, Any]]:

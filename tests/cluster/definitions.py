@@ -56,9 +56,7 @@ def pod_groups(kind: tuple[str, str]) -> dict[str, Any]:
     """The definition of PodGroups of that group and version."""
     group, version = kind
     spec = {"type": "object", "properties": _SPECS[kind]}
-    return _definition(
-        group, version, "PodGroup", {"type": "object", "properties": {"spec": spec}}
-    )
+    return _definition(group, version, "PodGroup", {"type": "object", "properties": {"spec": spec}})
 
 
 def _definition(group: str, version: str, kind: str, schema: Mapping[str, Any]) -> dict[str, Any]:

@@ -154,7 +154,8 @@ PODS: dict[str, dict[str, Any]] = {
         labels=BE, containers=[asking({"kubernetes.io/batch-cpu": "500", "cpu": "1"})]
     ),
     "asks for a GPU too": pod(
-        labels=BE, containers=[asking({"cpu": "1", "example.com/gpu": "1"}, {"example.com/gpu": "1"})]
+        labels=BE,
+        containers=[asking({"cpu": "1", "example.com/gpu": "1"}, {"example.com/gpu": "1"})],
     ),
     "several containers": pod(
         labels=BE,
@@ -190,7 +191,7 @@ def marked(found: dict[str, Any]) -> bool:
 
 
 def gates(found: dict[str, Any]) -> bool:
-    return found["spec"].get("schedulingGates", []) == [{"name": GATE_GANG}]
+    return bool(found["spec"].get("schedulingGates", []) == [{"name": GATE_GANG}])
 
 
 @pytest.mark.parametrize("body", PODS.values(), ids=PODS)

@@ -1,4 +1,4 @@
-"""With nothing but the chart: what each page of docs/gangs shows, applied by kubectl, gets bound."""
+"""With nothing but the chart: what each page of docs/gangs shows is bound whole."""
 
 from __future__ import annotations
 

@@ -52,8 +52,8 @@ def test_the_chart_is_clean() -> None:
         "--set serviceAccount.create=false,serviceAccount.name=mine,imagePullSecrets={a,b}",
         "--set kubeScheduler.featureGates.GenericWorkload=true,kubeScheduler.image.tag=v1.36.1",
         "--set image.repository=r.example.com:5000/a/slacktide,image.tag=0.1.0-rc.1",
-        "--set nodeSelector.pool=control,priorityClassName=system-cluster-critical"
-        ",tolerations[0].operator=Exists,podLabels.team=batch,podAnnotations.team=batch",
+        "--set nodeSelector.pool=control,tolerations[0].operator=Exists,affinity.nodeAffinity=null",
+        "--set priorityClassName=system-cluster-critical,podLabels.a=b,podAnnotations.a=b",
         "--set planner.extenderPort=9000,planner.healthPort=9001,planner.logFormat=console",
     ],
 )
