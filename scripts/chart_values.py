@@ -25,9 +25,7 @@ def readme() -> str:
 def table() -> str:
     """A row a value: its path, default and comment."""
     defaults = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
-    rows = [
-        f"| `{path}` | `{_shown(_at(defaults, path))}` | {why} |" for path, why in told()
-    ]
+    rows = [f"| `{path}` | `{_shown(_at(defaults, path))}` | {why} |" for path, why in told()]
     return "\n".join(["| value | default | meaning |", "| --- | --- | --- |", *rows])
 
 

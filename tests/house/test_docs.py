@@ -12,7 +12,8 @@ from tests.house.rooms import ROOMS
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(
     path.relative_to(ROOT).as_posix()
-    for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("**/README.md")]
+    for pages in ("*.md", "docs/**/*.md", "*/README.md", "charts/*/README.md")
+    for path in ROOT.glob(pages)
 )
 
 
