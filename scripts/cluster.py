@@ -1,8 +1,8 @@
 """`make cluster`: a Kubernetes of one's own with slacktide on it, until Ctrl-C.
 
-etcd, API server, controllers and kube-scheduler are real; nodes are objects that nobody is behind, so
-pods are placed and never run. slacktide is installed by its chart, and its two programs run with the
-chart's own account.
+etcd, API server, controllers and kube-scheduler are real; nodes are objects that nobody is behind,
+so pods are placed and never run. slacktide is installed by its chart, and its two programs run with
+the chart's own account.
 
     make cluster                                     in one terminal
     make cluster ARGS="--nodes 500 --mode direct"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ import yaml
 from slacktide.contract import ANNOTATION_GANG_MIN, ANNOTATION_GANG_NAME, ANNOTATION_REASON
 from slacktide.testing.cluster.fake_nodes import add
 from slacktide.testing.cluster.installed import RELEASE, Installed
+from slacktide.testing.cluster.processes import free_ports
 from tests.cluster.charted import (
     applied,
     charted,
@@ -124,6 +126,17 @@ def test_a_pod_that_nobody_called_offline_is_left_alone(release: Installed) -> N
     assert pod["spec"]["schedulerName"] == "default-scheduler"
     assert pod["spec"]["containers"][0]["resources"] == container["resources"]
     assert "schedulingGates" not in pod["spec"]
+
+
+def test_a_kube_scheduler_may_ask_a_planner_that_does_not_lead(release: Installed) -> None:
+    extender_port, health_port = free_ports(2)
+    other = replace(release, extender_port=extender_port, health_port=health_port)
+    other.planner(name="follower")
+    release.plane.stop("offline-scheduler")
+    other.kube_scheduler()
+    space = space_of(release, "follower")
+    applied(release, space, PAGES["volcano"].manifest)
+    assert started_together(until_bound(release, space, 3)) == 3
 
 
 def test_the_pods_of_the_chart_itself_are_let_in_where_only_harmless_ones_are(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +15,7 @@ import yaml
 from slacktide.errors import BadInput
 from slacktide.testing.cluster.binaries import binary
 from slacktide.testing.cluster.control_plane import ControlPlane, control_plane
+from slacktide.testing.cluster.fake_nodes import add, node
 from slacktide.testing.cluster.installed import RELEASE, helm, installed, kubectl, told
 from tests.cluster.definitions import CHART, define, peers
 
@@ -116,6 +119,7 @@ def test_a_release_is_installed_upgraded_and_removed(plane: ControlPlane, tmp_pa
     release = installed(plane, CHART)
     queue = {"apiVersion": "slacktide.io/v1alpha1", "kind": "Queue", "metadata": {"name": "kept"}}
     kubectl(plane, "apply", "-f", "-", given=yaml.safe_dump(queue | {"spec": {"weight": 2}}))
+    sold_by_hand(plane)
     newer = grown(tmp_path / "newer")
     helm(plane, "upgrade", RELEASE, str(newer), "-n", RELEASE, "--set=replicas=3")
     assert got(plane, "-n", RELEASE, "deployment", RELEASE)["spec"]["replicas"] == 3
@@ -127,6 +131,15 @@ def test_a_release_is_installed_upgraded_and_removed(plane: ControlPlane, tmp_pa
     assert left(plane) == [DEFINITION.replace("/", ".apiextensions.k8s.io/")]
     release.set()  # what was kept is taken over again
     assert got(plane, "queue", "kept")["spec"]["weight"] == 2
+
+
+def sold_by_hand(plane: ControlPlane) -> None:
+    """As the notes of the release tell it."""
+    add(plane, "/api/v1/nodes", [node("NODE", holds={"cpu": "8", "pods": "110"})])
+    notes = helm(plane, "get", "notes", RELEASE, "-n", RELEASE)
+    [patch] = re.findall(r"kubectl (patch node NODE .*?}')", notes, re.DOTALL)
+    kubectl(plane, *shlex.split(patch))
+    assert got(plane, "node", "NODE")["status"]["allocatable"]["kubernetes.io/batch-cpu"] == "8k"
 
 
 def grown(folder: Path) -> Path:
