@@ -53,7 +53,7 @@ PROGRAMS: Final = (
 @click.option("--cores", type=click.IntRange(1), default=32, show_default=True, help="Of a node.")
 @click.option(
     "--mode",
-    type=click.Choice(["gated", "direct", "extender"]),
+    type=click.Choice(["gated", "nominated", "direct", "extender"]),
     default="gated",
     show_default=True,
     help="How tasks are let go.",

@@ -20,6 +20,7 @@ from slacktide.testing.cluster.installed import RELEASE, helm, installed, kubect
 from tests.cluster.definitions import CHART, define, peers
 
 DEFINITION = "customresourcedefinition/queues.slacktide.io"
+DEFINITIONS = sorted(file.stem for file in CHART.glob("definitions/*.yaml"))
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +72,7 @@ def test_what_is_rendered_is_taken_by_the_api_server(plane: ControlPlane, words:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ("--set mode=direkt", "at '/mode': value must be one of 'gated', 'direct', 'extender'"),
+        ("--set mode=direkt", "at '/mode': value must be one of 'gated', 'nominated', 'direct', 'extender'"),
         ("--set mod=direct", "additional properties 'mod' not allowed"),
         ("--set planner.roundms=5", "additional properties 'roundms' not allowed"),
         ("--set planner.roundMs=5", "at '/planner/roundMs': minimum: got 5, want 10"),
@@ -128,18 +129,19 @@ def test_a_release_is_installed_upgraded_and_removed(plane: ControlPlane, tmp_pa
     assert got(plane, "-n", RELEASE, "deployment", RELEASE)["spec"]["replicas"] == 2
     helm(plane, "uninstall", RELEASE, "-n", RELEASE)
     assert got(plane, "queue", "kept")["spec"]["weight"] == 2
-    assert left(plane) == [DEFINITION.replace("/", ".apiextensions.k8s.io/")]
+    kind = "customresourcedefinition.apiextensions.k8s.io"
+    assert sorted(left(plane)) == [f"{kind}/{name}.slacktide.io" for name in DEFINITIONS]
     release.set()  # what was kept is taken over again
     assert got(plane, "queue", "kept")["spec"]["weight"] == 2
 
 
 def sold_by_hand(plane: ControlPlane) -> None:
     """As the notes of the release tell it."""
-    add(plane, "/api/v1/nodes", [node("NODE", holds={"cpu": "8", "pods": "110"})])
+    add(plane, "/api/v1/nodes", [node("node", holds={"cpu": "8", "pods": "110"})])
     notes = helm(plane, "get", "notes", RELEASE, "-n", RELEASE)
     [patch] = re.findall(r"kubectl (patch node NODE .*?}')", notes, re.DOTALL)
-    kubectl(plane, *shlex.split(patch))
-    assert got(plane, "node", "NODE")["status"]["allocatable"]["kubernetes.io/batch-cpu"] == "8k"
+    kubectl(plane, *shlex.split(patch.replace("NODE", "node")))
+    assert got(plane, "node", "node")["status"]["allocatable"]["kubernetes.io/batch-cpu"] == "8k"
 
 
 def grown(folder: Path) -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 import yaml
@@ -34,6 +34,8 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
     with charted(tmp_path_factory.mktemp("rights")) as made:
         for scenario in SCENARIOS:
             scenario(made)
+        for mode in OF_ONE_MODE:
+            a_gang_starts_in_another_mode(made, mode)
         yield made
 
 
@@ -69,20 +71,28 @@ def gated(release: Installed, space: str) -> list[bool]:
     return [bool(pod["spec"].get("schedulingGates")) for pod in pods_there(release, space)]
 
 
-def a_gang_is_bound_directly(release: Installed) -> None:
-    space = space_of(release, "directly")
-    release.set(mode="direct", planner__windowSeconds=BACK_S)
+def a_gang_starts_in_another_mode(release: Installed, mode: str) -> None:
+    space = space_of(release, mode)
+    release.set(mode=mode, planner__windowSeconds=BACK_S)
     release.plane.stop("planner")
     release.planner()
-    applied(release, space, yaml.safe_dump_all(gang("direct", SIZE)))
+    applied(release, space, yaml.safe_dump_all(gang(mode, SIZE)))
     until_bound(release, space, SIZE)
 
 
-SCENARIOS = (a_job_is_placed, a_gang_in_part_is_taken_back, a_gang_is_bound_directly)
+# Each right of the planner has to be used by one of them: a new right comes with its scenario.
+SCENARIOS: tuple[Callable[[Installed], None], ...] = (
+    a_job_is_placed,
+    a_gang_in_part_is_taken_back,
+)
+OF_ONE_MODE = {
+    "direct": Right("", "pods/binding", "create"),
+    "nominated": Right("", "pods/status", "patch"),
+}
 
 
 def given(release: Installed) -> set[Right]:
-    """All that the chart's own roles give to the planner."""
+    """All that the chart's own roles give to the planner now."""
     names = [
         ("clusterrole", f"{RELEASE}-{RELEASE}-planner"),
         ("role", f"{RELEASE}-planner"),
@@ -106,23 +116,37 @@ def test_nobody_was_refused(release: Installed) -> None:
     assert [one for one in seen if one.status == FORBIDDEN] == []
 
 
-def test_the_planners_own_role_is_enough_for_it(release: Installed) -> None:
-    held = given(release)
+@pytest.fixture(scope="module")
+def by_mode(release: Installed) -> dict[str, set[Right]]:
+    """What the planner may do in each mode, as the API server has it after an upgrade."""
+    found = {}
+    for mode in ("gated", *OF_ONE_MODE):
+        release.set(mode=mode)
+        found[mode] = given(release)
+    return found
+
+
+def test_the_planners_own_role_is_enough_for_it(
+    release: Installed, by_mode: dict[str, set[Right]]
+) -> None:
+    held = set().union(*by_mode.values())
     missing = {one for one in asked(release) if not any(covers(right, one) for right in held)}
     assert missing == set()
 
 
-def test_the_planner_needs_every_right_it_has(release: Installed) -> None:
+def test_the_planner_needs_every_right_it_has(
+    release: Installed, by_mode: dict[str, set[Right]]
+) -> None:
     used = asked(release)
-    spare = {right for right in given(release) if not any(covers(right, one) for one in used)}
+    spare = {right for right in set().union(*by_mode.values()) if not any(covers(right, one) for one in used)}
     assert spare == set()
 
 
-def test_only_direct_binding_may_bind(release: Installed) -> None:
-    bind = Right("", "pods/binding", "create")
-    assert bind in given(release)
-    release.set(mode="gated")
-    assert bind not in given(release)
+@pytest.mark.parametrize("mode", OF_ONE_MODE)
+def test_what_one_mode_needs_is_given_in_that_mode_alone(
+    by_mode: dict[str, set[Right]], mode: str
+) -> None:
+    assert by_mode[mode] == by_mode["gated"] | {OF_ONE_MODE[mode]}
 
 
 def may(release: Installed, *words: str) -> bool:
