@@ -11,7 +11,7 @@ from typing import Final
 from scheduler.core.gpu_usable import Expected, TaskClass
 
 HALF_LIFE: Final = 4_000  # tasks
-MOST_CLASSES: Final = 32  # looked at for each placement: they make up nearly all of what comes
+MOST_CLASSES: Final = 40  # looked at for each placement: they make up nearly all of what comes
 MOST_KEPT: Final = 4_096
 _GROWTH: Final = 2.0 ** (1.0 / HALF_LIFE)
 _LARGE: Final = 1e100
@@ -34,16 +34,25 @@ class SeenTasks:
             self._tidy()
 
     def expected(self) -> Expected:
-        """The classes that take most GPU time, each weighed by the time it takes."""
+        """The classes that come most or take most GPU time, and how often each comes."""
         if self._expected is None:
-            self._expected = Expected.of({task: self._weight(task) for task in self._first()})
+            self._expected = Expected.of({task: self._often(task) for task in self._first()})
         return self._expected
 
-    def _weight(self, task: TaskClass) -> float:
-        return self._count[task] * task.share_milli * task.devices / self._one
+    def _often(self, task: TaskClass) -> float:
+        return self._count[task] / self._one
+
+    def _time(self, task: TaskClass) -> float:
+        return self._often(task) * task.share_milli * task.devices
 
     def _first(self) -> list[TaskClass]:
-        return sorted(self._count, key=lambda task: (-self._weight(task), task))[:MOST_CLASSES]
+        """By share of all tasks or of all their time, whichever is more: few may take much."""
+        often = sum(map(self._often, self._count)) or 1.0
+        time = sum(map(self._time, self._count)) or 1.0
+        share = {
+            task: max(self._often(task) / often, self._time(task) / time) for task in self._count
+        }
+        return sorted(share, key=lambda task: (-share[task], task))[:MOST_CLASSES]
 
     def _tidy(self) -> None:
         """Counts in a smaller unit, and only those that matter."""

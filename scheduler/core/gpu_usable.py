@@ -8,7 +8,10 @@ Source: Weng et al., "Beware of Fragmentation: Scheduling GPU-Sharing Workloads 
 Gradient Descent", USENIX ATC 2023. With f(n, m) the free GPU time of node n that a task of class m
 cannot use and p(m) how often m comes, it places a task where sum over m of p(m) x f(n, m) grows the
 least. Free time falls by the same amount wherever the task goes, so that is where the usable time
-falls the least, which is what is computed here.
+falls the least, which is what is computed here. Two things are different.
+
+Time is usable as far as the cores and memory beside it last, for as many tasks of the class as fit,
+not only for one: eight devices beside the cores of three tasks are usable by three.
 
 How often a class comes is not all: one that finds few GPUs it could use is hurt more by losing one
 than another that finds thousands. So classes are weighed by demand over supply (`scarce`), which is
@@ -30,7 +33,7 @@ from slacktide.messages import BoolArray, FloatArray, IntArray
 TOLERANCE_CORES: Final = 1e-6
 TOLERANCE_BYTES: Final = 1.0
 MILLI: Final = 1_000.0
-TINY: Final = 1e-300
+TINY: Final = 1e-9
 
 Devices = tuple[IntArray, IntArray]  # milli and bytes left, [K, D]
 
@@ -126,34 +129,35 @@ class Looked:
 
     def usable(self, devices: Devices, cores: FloatArray, memory_bytes: FloatArray) -> FloatArray:
         """[K] whole GPUs that the expected tasks could use, the mean over them."""
-        time, fits = self._found(devices, cores, memory_bytes)
-        return self._mean(time, fits)
-
-    def _found(
-        self, devices: Devices, cores: FloatArray, memory_bytes: FloatArray
-    ) -> tuple[IntArray, BoolArray]:
-        """[K, E] the milli of devices that have enough left, and whether all else is there too."""
-        able = self._able(devices)
-        time = np.where(able, devices[0][:, :, None], 0).sum(axis=1)
-        return time, self._fits(able.sum(axis=1), cores, memory_bytes)
+        mean: FloatArray = self._by_class(devices, cores, memory_bytes) @ self.expected.weight
+        return mean / MILLI
 
     def scarce(self, devices: Devices, left: Left) -> Expected:
         """The same classes, each weighed anew by how few GPUs there are that it could use."""
-        time, fits = self._found(devices, left.cpu_cores, left.memory_bytes)
-        supply = np.maximum(np.where(fits, time, 0).sum(axis=0) / MILLI, 1.0)
-        weight = self.expected.weight / supply
+        usable = self._by_class(devices, left.cpu_cores, left.memory_bytes)
+        weight = self.expected.weight / np.maximum(usable.sum(axis=0) / MILLI, 1.0)
         return replace(self.expected, weight=weight / max(float(weight.sum()), TINY))
 
     def usable_after(
         self, devices: Devices, after: Devices, cores: FloatArray, memory_bytes: FloatArray
     ) -> FloatArray:
-        """[K, D] the same where one device alone, each in turn, is as it is after."""
+        """[K, D] as `usable`, where one device alone, each in turn, is as it is after."""
         able, able_after = self._able(devices), self._able(after)
         time = np.where(able, devices[0][:, :, None], 0)
         time_after = np.where(able_after, after[0][:, :, None], 0)
         times = time.sum(axis=1, keepdims=True) - time + time_after
         many = able.sum(axis=1, keepdims=True) - able + able_after
-        return self._mean(times, self._fits(many, cores[:, None], memory_bytes[:, None]))
+        usable = self._within(times, many, cores[:, None], memory_bytes[:, None])
+        mean: FloatArray = usable @ self.expected.weight
+        return mean / MILLI
+
+    def _by_class(
+        self, devices: Devices, cores: FloatArray, memory_bytes: FloatArray
+    ) -> FloatArray:
+        """[K, E] milli."""
+        able = self._able(devices)
+        time = np.where(able, devices[0][:, :, None], 0).sum(axis=1)
+        return self._within(time, able.sum(axis=1), cores, memory_bytes)
 
     def _able(self, devices: Devices) -> BoolArray:
         """[K, D, E] whether a device has what each class asks of one."""
@@ -162,19 +166,24 @@ class Looked:
         able: BoolArray = (devices[0][:, :, None] >= share) & (devices[1][:, :, None] >= needs)
         return able
 
-    def _fits(self, many: IntArray, cores: FloatArray, memory_bytes: FloatArray) -> BoolArray:
-        """[K, ..., E] whether so many devices, cores, bytes and the model are enough."""
-        expected = self.expected
-        fits: BoolArray = many >= expected.devices
-        fits &= cores[..., None] + TOLERANCE_CORES >= expected.cpu_cores
-        fits &= memory_bytes[..., None] + TOLERANCE_BYTES >= expected.memory_bytes
-        fits &= self.welcome if many.ndim == 2 else self.welcome[:, None]
-        return fits
+    def _within(
+        self, time: IntArray, many: IntArray, cores: FloatArray, memory_bytes: FloatArray
+    ) -> FloatArray:
+        """[K, ..., E] milli of able devices that cores, memory, their number and the model allow.
 
-    def _mean(self, time: IntArray, fits: BoolArray) -> FloatArray:
-        """[K, ...] of [K, ..., E] milli, in whole GPUs."""
-        mean: FloatArray = np.where(fits, time, 0) @ self.expected.weight / MILLI
-        return mean
+        Nothing where not one task finds all it needs; else as much as tasks of the class could take
+        together with the cores and memory there are, in fractions of a task.
+        """
+        expected = self.expected
+        by_cores = (cores[..., None] + TOLERANCE_CORES) / np.maximum(expected.cpu_cores, TINY)
+        by_memory = (memory_bytes[..., None] + TOLERANCE_BYTES) / np.maximum(
+            expected.memory_bytes, TINY
+        )
+        tasks = np.minimum(by_cores, by_memory)
+        fits = (tasks >= 1) & (many >= expected.devices)
+        fits &= self.welcome if many.ndim == 2 else self.welcome[:, None]
+        most = tasks * (expected.share_milli * expected.devices)
+        return np.where(fits, np.minimum(time, most), 0.0)
 
 
 def lost_by_sharing(
