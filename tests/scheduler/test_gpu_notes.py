@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -152,3 +155,16 @@ def test_a_decision_with_impossible_devices_is_none_of_ours(gpus: Any) -> None:
 def test_a_decision_about_many_devices_is_short_enough_to_be_read() -> None:
     decision = Decision("9" * 40, "n" * 253, 10_000, 10**9, 2**33, 2**33, tuple(range(64)))
     assert decision_of(decision_text(decision)) == decision
+
+
+def test_the_page_says_what_is_read() -> None:
+    page = (Path(__file__).parents[2] / "docs/gpus.md").read_text(encoding="utf-8")
+    [said] = re.findall(r"slacktide.io/gpus='(.*)'", page)
+    assert node_gpus({ANNOTATION_GPUS: said}) == NodeGpus(count=4, memory="16Gi", model="V100")
+    [manifest] = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    asks = []
+    for pod in yaml.safe_load_all(manifest):
+        requests = pod["spec"]["containers"][0]["resources"]["requests"]
+        notes = pod["metadata"]["annotations"]
+        asks.append(member_of(batch_pod("p", wants=requests, annotations=notes)).gpu)
+    assert asks == [GpuAsk(500, 6 * GIB, ("A100", "V100")), GpuAsk(2_000)]
