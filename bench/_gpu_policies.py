@@ -16,7 +16,7 @@ import numpy as np
 
 from bench._gpu_cluster import Cluster, Trace, milli_of
 from scheduler.core.gpu_seen import SeenTasks
-from scheduler.core.gpu_usable import Expected, TaskClass
+from scheduler.core.gpu_usable import Expected, Looked, TaskClass
 from slacktide.messages import BoolArray, FloatArray, IntArray
 
 EQUALS = 1e-3  # what is left of a node decides between those that lose about as much
@@ -110,6 +110,14 @@ class Gradient:
         return costs
 
 
+class OneTask(Looked):
+    """Usable as published: where one task fits, with no regard to what the next ones find."""
+
+    def most_milli(self, tasks: FloatArray) -> FloatArray:
+        """As much as there is."""
+        return np.full_like(tasks, np.inf)
+
+
 class Published:
     """FGD as published: whole scores of 0 to 100, the whole trace's pods as the target workload."""
 
@@ -120,6 +128,7 @@ class Published:
     def __call__(self, cluster: Cluster, pod: TaskClass, fits: BoolArray) -> int:
         """The first by name of the nodes of the best score, as their simulator chooses."""
         if not len(cluster.room.columns.expected):
+            cluster.room.look = OneTask
             cluster.expect(self._typical)
         grown = self._gradient.lost(cluster, pod) - milli_of(pod) / 1000
         score = np.floor(100 / (1 + np.exp(np.where(fits, grown, np.inf))))

@@ -168,6 +168,7 @@ class GpuRoom:
     milli: IntArray  # [M, D] left
     bytes_: IntArray  # [M, D] left
     taken: list[Taken] = field(default_factory=list)  # in their order
+    look: type[Looked] = Looked  # how usable time is counted
 
     @staticmethod
     def of(columns: GpuColumns, *, nodes: int) -> GpuRoom:
@@ -191,7 +192,7 @@ class GpuRoom:
     def weigh(self, cpu_cores: FloatArray, memory_bytes: FloatArray) -> None:
         """Weigh expected tasks by how little is left for them; [N] left of all nodes."""
         node = self.columns.node
-        looked = Looked(self.columns.expected, self.columns.size_bytes, self.welcome)
+        looked = self.look(self.columns.expected, self.columns.size_bytes, self.welcome)
         left = Left(cpu_cores[node], memory_bytes[node], 0.0, 0.0)
         scarce = looked.scarce((self.milli, self.bytes_), left)
         self.columns = replace(self.columns, expected=scarce)
@@ -292,7 +293,7 @@ class GpuRoom:
     def _lost(self, ask: int, rows: IntArray, left: Left) -> FloatArray:
         """[K, D] by the device that is shared, or [K, 1]; infinite where the task does not fit."""
         devices = (self.milli[rows], self.bytes_[rows])
-        looked = Looked(self.columns.expected, self.columns.size_bytes[rows], self.welcome[rows])
+        looked = self.look(self.columns.expected, self.columns.size_bytes[rows], self.welcome[rows])
         if ask < 0:
             return lost_together(looked, devices, devices, left)[:, None]
         able, takes = self._per_device(ask, rows) > 0, self._needs(ask, rows)

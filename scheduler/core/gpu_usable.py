@@ -182,8 +182,12 @@ class Looked:
         tasks = np.minimum(by_cores, by_memory)
         fits = (tasks >= 1) & (many >= expected.devices)
         fits &= self.welcome if many.ndim == 2 else self.welcome[:, None]
-        most = tasks * (expected.share_milli * expected.devices)
-        return np.where(fits, np.minimum(time, most), 0.0)
+        return np.where(fits, np.minimum(time, self.most_milli(tasks)), 0.0)
+
+    def most_milli(self, tasks: FloatArray) -> FloatArray:
+        """[K, ..., E] what so many tasks of each class take of devices."""
+        most: FloatArray = tasks * (self.expected.share_milli * self.expected.devices)
+        return most
 
 
 def lost_by_sharing(
