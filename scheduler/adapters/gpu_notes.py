@@ -71,7 +71,7 @@ def node_gpus(notes: Mapping[str, str]) -> NodeGpus | None:
         raise BadInput(f"{ANNOTATION_GPUS} has more than {LONGEST_TEXT} characters")
     try:
         found = _NODE.decode(text)
-    except (msgspec.DecodeError, RecursionError) as why:
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as why:
         raise BadInput(f"{ANNOTATION_GPUS} is not like {EXAMPLE}: {why}") from why
     if not 1 <= found.count <= MOST_DEVICES:
         raise BadInput(f"{ANNOTATION_GPUS}: count {found.count} is not 1 to {MOST_DEVICES}")
