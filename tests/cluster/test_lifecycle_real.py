@@ -250,7 +250,7 @@ def test_a_budget_for_disruptions_is_respected(cluster: Cluster) -> None:
         cluster.submit(auditor, gang("high", 4), "sure")
         auditor.wait_whole("high")
         assert there(auditor, "guarded") == 8, "the younger one would have lost less work"
-        assert there(auditor, "older") == 0
+        cluster.wait(lambda: there(auditor, "older") == 0, "the older one goes whole")
 
 
 def test_nobody_is_evicted_for_a_gang_without_a_claim_or_where_it_is_turned_off(
