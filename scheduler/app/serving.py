@@ -18,13 +18,11 @@ import contextlib
 import os
 import socket
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
 import httpx
 import structlog
-import uvicorn
 
 from scheduler.adapters.asking import ReadRules
 from scheduler.adapters.board import Board
@@ -33,7 +31,7 @@ from scheduler.adapters.queue_tree import Queues
 from scheduler.app.claims import ClaimSettings
 from scheduler.app.committing import AT_ONCE, Commits
 from scheduler.app.extender_server import Extender
-from scheduler.app.front import Front
+from scheduler.app.front import Front, answering
 from scheduler.app.lives import Lives
 from scheduler.app.notices import PER_S, Notices
 from scheduler.app.replanning import Replanning
@@ -67,6 +65,7 @@ class Serving:
     namespace: str = "default"  # of the lease
     host: str = "127.0.0.1"
     port: int = 8082
+    health_port: int | None = None  # of all addresses
     direct: bool = False
     nominate: bool = False
     every_s: float = 0.1  # rounds are no closer together
@@ -170,7 +169,11 @@ class Scheduler:
             group.create_task(self._pods.run())
             group.create_task(self._nodes.run())
             group.create_task(self._groups.run())
-            group.create_task(_answering(front, self._serving))
+            at = self._serving
+            group.create_task(answering(front, host=at.host, port=at.port))
+            if at.health_port is not None:
+                alone = front.health_alone()
+                group.create_task(answering(alone, host="", port=at.health_port))
             await self._pods.synced.wait()
             await self._nodes.synced.wait()
             await self._groups.synced()
@@ -239,29 +242,6 @@ class Scheduler:
             evicted=self._upkeep.evicting.evicted,
             took_s=took_s,
         )
-
-
-class _Quiet(uvicorn.Server):
-    """A uvicorn that leaves signals to whoever runs the loop."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-async def _answering(front: Front, serving: Serving) -> None:
-    config = uvicorn.Config(
-        front,
-        host=serving.host,
-        port=serving.port,
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        lifespan="off",
-        timeout_keep_alive=90,  # kube-scheduler keeps its connections
-        timeout_graceful_shutdown=1,
-    )
-    await _Quiet(config).serve()
 
 
 async def run_scheduler(connection: Connection, serving: Serving) -> None:

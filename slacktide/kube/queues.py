@@ -1,6 +1,6 @@
 """The Queue object, slacktide.io/v1alpha1.
 
-charts/slacktide/crds/queues.yaml says what each field means and which values the server takes.
+The chart's definitions/queues.yaml says what each field means and which values the server takes.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ import msgspec
 from slacktide.kube.objects import Meta
 
 
-class Amounts(msgspec.Struct, frozen=True, rename="camel"):
+class Amounts(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     """Quantities of a resource."""
 
     cpu: str | int | float | None = None
 
 
-class QueueSpec(msgspec.Struct, frozen=True, rename="camel"):
+class QueueSpec(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     """What its owner wrote."""
 
     parent: str = ""
@@ -46,7 +46,7 @@ class QueueState(msgspec.Struct, frozen=True, rename="camel"):
     conditions: tuple[QueueCondition, ...] = ()
 
 
-class Queue(msgspec.Struct, frozen=True, rename="camel"):
+class Queue(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     """slacktide.io/v1alpha1, cluster-scoped."""
 
     metadata: Meta
