@@ -18,7 +18,7 @@ import contextlib
 import os
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -37,7 +37,7 @@ from scheduler.app.rounds import Outcome, Rounds
 from scheduler.app.scheduler_metrics import SchedulerMetrics
 from scheduler.app.withdrawing import Patience
 from slacktide.clock import SteadyClock, WallClock
-from slacktide.kube.cache import Cache
+from slacktide.kube.cache import Cache, Change
 from slacktide.kube.connection import Connection
 from slacktide.kube.election import Election
 from slacktide.kube.lanes import Requests, lanes
@@ -82,7 +82,7 @@ class Scheduler:
             Resource("/api/v1/pods", Pod),
             pods,
             clock=steady,
-            deliver=lambda changes: self._wake(concerned=self.board.pods_changed(changes)),
+            deliver=self._pods_changed,
         )
         self._nodes = Reflector(
             client,
@@ -168,6 +168,10 @@ class Scheduler:
         else:
             self._wake(concerned=self.board.group_changed(namespace, name))
 
+    def _pods_changed(self, changes: Sequence[Change[Pod]]) -> None:
+        self._wake(concerned=self.board.pods_changed(changes))
+        self._commits.flow()
+
     def _wake(self, *, concerned: bool) -> None:
         if concerned:
             self._changed.set()
@@ -186,7 +190,7 @@ class Scheduler:
     async def _round(self) -> None:
         begun_s = self._steady.now_s()
         outcome = await self._rounds.once(now_s=self._wall.now_s(), steady_s=begun_s)
-        self._commits.send([one.uid for placed in outcome.placed for one in placed.members])
+        self._commits.send([[one.uid for one in placed.members] for placed in outcome.placed])
         self._commits.send_again()
         self._notices.of_round(outcome)
         for gang in await self._patience.look(self._rounds.standings):
