@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import Final
 
+import uvicorn
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.types import Receive, Scope, Send
 
@@ -35,6 +37,32 @@ class Front:
             await _answer(send, OK, b'{"ready":true}')
         else:
             await _answer(send, NOT_READY, b'{"ready":false}')
+
+
+class _Quiet(uvicorn.Server):
+    """A uvicorn that leaves signals to whoever runs the loop."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def answering(front: Front, *, host: str, port: int) -> None:
+    """Answers for ever."""
+    config = uvicorn.Config(
+        front,
+        host=host,
+        port=port,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        proxy_headers=False,
+        lifespan="off",
+        timeout_keep_alive=90,  # kube-scheduler keeps its connections
+        timeout_graceful_shutdown=1,
+    )
+    await _Quiet(config).serve()
 
 
 async def _answer(send: Send, status: int, body: bytes, *, kind: str = "application/json") -> None:

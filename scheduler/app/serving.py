@@ -18,20 +18,19 @@ import contextlib
 import os
 import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import httpx
 import structlog
-import uvicorn
 
 from scheduler.adapters.board import Board
 from scheduler.adapters.group_mirrors import GroupMirrors
 from scheduler.adapters.queue_tree import Queues
 from scheduler.app.committing import AT_ONCE, Commits
 from scheduler.app.extender_server import Extender
-from scheduler.app.front import Front
+from scheduler.app.front import Front, answering
 from scheduler.app.notices import PER_S, Notices
 from scheduler.app.rounds import Outcome, Rounds
 from scheduler.app.scheduler_metrics import SchedulerMetrics
@@ -145,7 +144,7 @@ class Scheduler:
             group.create_task(self._pods.run())
             group.create_task(self._nodes.run())
             group.create_task(self._groups.run())
-            group.create_task(_answering(front, self._serving))
+            group.create_task(answering(front, host=self._serving.host, port=self._serving.port))
             await self._pods.synced.wait()
             await self._nodes.synced.wait()
             await self._groups.synced()
@@ -207,29 +206,6 @@ class Scheduler:
             written=self._commits.written,
             took_s=took_s,
         )
-
-
-class _Quiet(uvicorn.Server):
-    """A uvicorn that leaves signals to whoever runs the loop."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-async def _answering(front: Front, serving: Serving) -> None:
-    config = uvicorn.Config(
-        front,
-        host=serving.host,
-        port=serving.port,
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        lifespan="off",
-        timeout_keep_alive=90,  # kube-scheduler keeps its connections
-        timeout_graceful_shutdown=1,
-    )
-    await _Quiet(config).serve()
 
 
 async def run_scheduler(connection: Connection, serving: Serving) -> None:

@@ -39,7 +39,7 @@ class Connection:
         return httpx.AsyncClient(
             base_url=self.url,
             verify=self.tls,
-            auth=_Bearer(self.token, self.token_file),
+            auth=_Bearer(self),
             timeout=httpx.Timeout(silence_s, connect=10.0, pool=None),
             limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
             # Both machines are near each other: packing costs the server more than the wire.
@@ -47,14 +47,17 @@ class Connection:
             trust_env=False,
         )
 
+    def bearer(self) -> str:
+        """The token as it is now, empty where a certificate says who we are."""
+        return self.token if self.token_file is None else self.token_file.read_text().strip()
+
 
 class _Bearer(httpx.Auth):
-    def __init__(self, token: str, file: Path | None) -> None:
-        self._token, self._file = token, file
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        token = self._token if self._file is None else self._file.read_text().strip()
-        if token:
+        if token := self._connection.bearer():
             request.headers["Authorization"] = f"Bearer {token}"
         yield request
 
