@@ -27,6 +27,7 @@ from scheduler.core.member import Decision, Member, Stage
 from scheduler.core.members import gang_of
 from scheduler.core.plan import Plan, plan
 from scheduler.core.reserve import Reservation
+from scheduler.core.settling import Settling
 from scheduler.core.snapshot import Snapshot
 from scheduler.core.standing import Standing, inferred_whole, standing
 from scheduler.core.ways_in.shape import Groups, Key
@@ -71,7 +72,7 @@ class Outcome:
 
     placed: tuple[Placed, ...] = ()
     waits: tuple[Waits, ...] = ()
-    unready: tuple[Unready, ...] = ()  # of those that changed
+    unready: tuple[Unready, ...] = ()  # of those that stay so
     asked: int = 0
 
 
@@ -92,7 +93,7 @@ class Rounds:
     _later_s: dict[Key, float] = field(default_factory=dict)  # gangs that only time keeps
     _plans: int = 0
     _kept: Reservation | None = None
-    _unready: list[Unready] = field(default_factory=list)
+    _unready: Settling[Unready] = field(default_factory=Settling)
     _read: ReadRules = field(default_factory=ReadRules)
     _told: int = 0  # where the next look at reasons begins
 
@@ -111,8 +112,7 @@ class Rounds:
             [gang for gang in self._asking if self.standings[gang].half], now_s=now_s
         )
         rest = await self._planned(list(self._asking), now_s=now_s)
-        unready = tuple(self._unready)
-        self._unready.clear()
+        unready = self._unready.settled(now_s=now_s)
         asked = half.asked + rest.asked
         return Outcome(half.placed + rest.placed, rest.waits, unready, asked)
 
@@ -147,6 +147,7 @@ class Rounds:
         self._later_s.pop(key, None)
         self._asking.discard(key)
         if not members:
+            self._unready.drop(key)
             self.standings.pop(key, None)
             self._whole.discard(key)
             return
@@ -165,8 +166,11 @@ class Rounds:
         self.standings[key] = found
         if found.whole:
             self._whole.add(key)
-        if gang.reason and gang.ready_at_s is None:
-            self._unready.append(Unready(key, next(iter(members.values())), gang.reason))
+        if not gang.reason or gang.ready_at_s is not None:
+            self._unready.drop(key)
+        else:
+            lacks = Unready(key, next(iter(members.values())), gang.reason)
+            self._unready.put(key, lacks, now_s=now_s)
         if found.asks:
             self._asking.add(key)
         for one in list(members.values()):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from scheduler.app.event_loop import runner
 from scheduler.app.serving import Serving, fresh_identity, run_scheduler
 from slacktide.errors import BadInput
 from slacktide.kube.connection import Connection, connection
@@ -93,7 +94,8 @@ def scheduler(
         lease_s=float(lease_s),
     )
     try:
-        asyncio.run(_until_told(connection(kubeconfig, context), serving))
+        with runner() as loop:
+            loop.run(_until_told(connection(kubeconfig, context), serving))
     except* LeaseLost as lost:
         raise BadInput(f"this scheduler decides no more: {lost.exceptions[0]}") from None
 
