@@ -8,7 +8,7 @@ kube-scheduler, which verifies.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -16,6 +16,7 @@ import numpy as np
 from scheduler.adapters.board import Board
 from scheduler.core.compiling import RunningPods, compile_constraints
 from scheduler.core.constraints import Pack, Rules, rules_of
+from scheduler.core.node_table import NodeTable
 from scheduler.core.snapshot import GangColumns, NodeColumns
 from scheduler.core.standing import Ask, Standing
 from scheduler.core.ways_in.shape import Key
@@ -36,6 +37,16 @@ class Row(NamedTuple):
     ask: Ask
     rules: Rules
     lead: int  # the row of the first role it starts together with; its own for that one
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What a round plans on, all of one moment; nothing changes it, so any thread may read it."""
+
+    nodes: NodeColumns  # without constraints
+    table: NodeTable  # of the same nodes
+    running: RunningPods  # where anybody minds them
+    queues: Mapping[str, int]  # those of the rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,22 +93,28 @@ def rows_of(
     return tuple(rows)
 
 
-def asking(
+def ground(
     rows: tuple[Row, ...],
     board: Board,
     *,
     queue_of: Callable[[str], int],
     pod_of: PodOf,
     read: ReadRules,
-) -> Asking:
-    """The rows as columns over the nodes as they are now."""
+) -> Ground:
+    """What is there now, as far as these rows need to know."""
     running = RunningPods.none()
     if board.minding or any(_minds(row.rules) for row in rows):
         running = _neighbours(board, pod_of, read)
-    constraints, kind = compile_constraints(
-        board.nodes.table(), [row.rules for row in rows], running
-    )
-    return Asking(rows, _columns(rows, queue_of, kind), board.nodes.columns(constraints))
+    names = {row.standing.gang.queue for row in rows}
+    queues = {name: queue_of(name) for name in names}
+    return Ground(board.nodes.columns(), board.nodes.table(), running, queues)
+
+
+def asking(rows: tuple[Row, ...], on: Ground) -> Asking:
+    """The rows as columns over the nodes as they were then."""
+    constraints, kind = compile_constraints(on.table, [row.rules for row in rows], on.running)
+    nodes = replace(on.nodes, constraints=constraints)
+    return Asking(rows, _columns(rows, on.queues.__getitem__, kind), nodes)
 
 
 def _rules(found: Standing, ask: Ask, pod_of: PodOf, read: ReadRules) -> Rules | None:

@@ -12,23 +12,34 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
 import numpy as np
 import structlog
 
-from scheduler.adapters.asking import Asking, PodOf, ReadRules, Row, asking, rows_of
+from scheduler.adapters.asking import (
+    Asking,
+    Ground,
+    PodOf,
+    ReadRules,
+    Row,
+    asking,
+    ground,
+    rows_of,
+)
 from scheduler.adapters.board import Board
 from scheduler.adapters.queue_tree import Queues
+from scheduler.app.turns import Turns
 from scheduler.core.explain import Blocked, Placement
 from scheduler.core.member import Decision, Member, Stage
 from scheduler.core.members import gang_of
 from scheduler.core.plan import Plan, plan
 from scheduler.core.reserve import Reservation
 from scheduler.core.settling import Settling
-from scheduler.core.snapshot import Snapshot
+from scheduler.core.queues import QueueTree, QueueUse
+from scheduler.core.snapshot import RunningColumns, Snapshot
 from scheduler.core.standing import Standing, inferred_whole, standing
 from scheduler.core.ways_in.shape import Groups, Key
 from slacktide.errors import BadInput
@@ -45,7 +56,6 @@ class Placed:
 
     gang: Key
     members: tuple[Member, ...]  # as assumed: each with its decision
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +86,22 @@ class Outcome:
     asked: int = 0
 
 
+class Held(NamedTuple):
+    """What is taken already, of the moment of a `Ground`."""
+
+    running: RunningColumns
+    queues: QueueTree
+    used: QueueUse
+
+
+class Decided(NamedTuple):
+    """What the planner said, and why some wait."""
+
+    asked: Asking
+    plan: Plan
+    waits: tuple[Waits, ...]
+
+
 @dataclass(slots=True)
 class Rounds:
     """The planner's turn, again and again."""
@@ -100,14 +126,15 @@ class Rounds:
     def begin(self, *, epoch: int, now_s: float) -> None:
         """From now on this process decides; what was whole before it looked is whole."""
         self.epoch = epoch
-        self._whole.update(g for g in self.board.gangs() if inferred_whole(self.board.members(g)))
-        self.board.touched.update(self.board.gangs())
+        whole = {gang for gang in self.board.gangs() if inferred_whole(self.board.members(gang))}
+        self.board.touched |= whole - self._whole
+        self._whole |= whole
         self.look(now_s=now_s)
 
     async def once(self, *, now_s: float, steady_s: float) -> Outcome:
         """Looks at what changed, plans, assumes. Planning runs beside this loop's other work."""
         self._try_again(steady_s)
-        self.look(now_s=now_s)
+        await self.look_in_turns(now_s=now_s)
         half = await self._planned(
             [gang for gang in self._asking if self.standings[gang].half], now_s=now_s
         )
@@ -123,13 +150,23 @@ class Rounds:
 
     def look(self, *, now_s: float) -> None:
         """Brings the standings of touched gangs up to date."""
+        for gang in self._to_look_at(now_s):
+            self._look_at(gang, now_s)
+
+    async def look_in_turns(self, *, now_s: float) -> None:
+        """The same; the loop has its turn in between, and what it brings is for the next look."""
+        turns = Turns()
+        for gang in self._to_look_at(now_s):
+            self._look_at(gang, now_s)
+            await turns.next()
+
+    def _to_look_at(self, now_s: float) -> list[Key]:
         due = [gang for gang, at_s in self._later_s.items() if at_s <= now_s]
         for gang in due:
             del self._later_s[gang]
-        touched = {*self.board.touched, *due}
+        touched = [*{*self.board.touched, *due}]
         self.board.touched.clear()
-        for gang in touched:
-            self._look_at(gang, now_s)
+        return touched
 
     def _try_again(self, steady_s: float) -> None:
         for uid in [uid for uid, again_s in self.refused.items() if again_s <= steady_s]:
@@ -177,37 +214,60 @@ class Rounds:
             if one.queue != gang.queue:
                 self.board.requeue(one.uid, gang.queue)
 
-    async def _planned(self, gangs: Iterable[Key], *, now_s: float) -> Outcome:
-        rows = rows_of(
-            {gang: self.standings[gang] for gang in gangs}, pod_of=self.pod_of, read=self._read
-        )
-        if not rows:
+    async def _planned(self, gangs: Sequence[Key], *, now_s: float) -> Outcome:
+        """All but reading and changing the board is done beside this loop's other work.
+
+        Standings are changed between rounds alone, so another thread may read them.
+        """
+        if not gangs:
             return Outcome()
-        asked = asking(
+        rows = await asyncio.to_thread(
+            rows_of,
+            {gang: self.standings[gang] for gang in gangs},
+            pod_of=self.pod_of,
+            read=self._read,
+        )
+        if not rows or not all(self._has_queue(row) for row in rows):
+            return Outcome()
+        on = ground(
             rows,
             self.board,
             queue_of=self.queues.index,
             pod_of=self.pod_of,
             read=self._read,
         )
+        held = Held(
+            self.board.tasks.columns(), self.queues.tree, self.queues.use(self.board.used)
+        )
+        found = await asyncio.to_thread(self._decided, rows, on, held, now_s=int(now_s))
+        self._kept = found.plan.reservation
+        placed = await self._all_assumed(found, now_s=int(now_s))
+        await self.look_in_turns(now_s=now_s)
+        return Outcome(placed, found.waits, asked=len(rows))
+
+    def _has_queue(self, row: Row) -> bool:
+        """Whether its queue is still there: all are looked at again where one is not."""
+        return self.queues.leaf(row.standing.gang.queue)[0] is not None
+
+    def _decided(self, rows: tuple[Row, ...], on: Ground, held: Held, *, now_s: int) -> Decided:
+        asked = asking(rows, on)
         snapshot = Snapshot(
             nodes=asked.nodes,
-            running=self.board.tasks.columns(),
+            running=held.running,
             gangs=asked.columns,
-            queues=self.queues.tree,
-            used=self.queues.use(self.board.used),
+            queues=held.queues,
+            used=held.used,
         )
-        outcome = await asyncio.to_thread(plan, snapshot, now_s=int(now_s), kept=self._kept)
-        self._kept = outcome.reservation
-        placed = self._all_assumed(asked, outcome, now_s=int(now_s))
-        self.look(now_s=now_s)
-        return Outcome(placed, self._reasons(rows, outcome), asked=len(rows))
+        outcome = plan(snapshot, now_s=now_s, kept=self._kept)
+        return Decided(asked, outcome, self._reasons(rows, outcome))
 
-    def _all_assumed(self, asked: Asking, outcome: Plan, *, now_s: int) -> tuple[Placed, ...]:
-        together: dict[int, list[Placement]] = defaultdict(list)
-        for placement in outcome.placements:
+    async def _all_assumed(self, found: Decided, *, now_s: int) -> tuple[Placed, ...]:
+        """A gang at a time; between them the loop has its turn."""
+        asked, together = found.asked, defaultdict[int, list[Placement]](list)
+        for placement in found.plan.placements:
             together[asked.rows[placement.gang].lead].append(placement)
         placed = []
+        turns = Turns()
         for lead, placements in together.items():
             where = [
                 (one, asked.nodes.names[node])
@@ -220,8 +280,8 @@ class Rounds:
             ]
             members = self._assumed(where, now_s=now_s)
             if members:
-                reason = outcome.reason(placements[0].gang)
-                placed.append(Placed(asked.rows[lead].gang, members, reason))
+                placed.append(Placed(asked.rows[lead].gang, members))
+            await turns.next()
         return tuple(placed)
 
     def _assumed(self, where: list[tuple[Member, str]], *, now_s: int) -> tuple[Member, ...]:

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Final
 
 from scheduler.core.queue_name import queue_of
@@ -139,10 +140,13 @@ def gang_of(key: Key, pods: Sequence[Pod], groups: Groups, *, now_s: float) -> G
 
 def created_s(meta: Meta) -> float:
     """When an object was created, since the epoch; 0 where it does not say."""
-    if not meta.creation_timestamp:
-        return 0.0
+    return _since_epoch_s(meta.creation_timestamp) if meta.creation_timestamp else 0.0
+
+
+@lru_cache(maxsize=10_000)  # many objects are created in one second
+def _since_epoch_s(text: str) -> float:
     try:
-        return datetime.fromisoformat(meta.creation_timestamp).timestamp()
+        return datetime.fromisoformat(text).timestamp()
     except ValueError:
         return 0.0
 
