@@ -129,6 +129,7 @@ def fuzzed(calls: int, *, seed: int) -> Found:
         node_of={"planned": "node-7", "far": "node-9999"}, waiting={"waits"}, batch={"b1", "b2"}
     )
     app = Extender(places, _nobody)
+    said = structlog.get_config()
     structlog.configure(processors=[_drop])
     for _ in range(calls):
         path, body = chance.choice(PATHS), chance.choice(BODIES)(chance)
@@ -142,7 +143,7 @@ def fuzzed(calls: int, *, seed: int) -> Found:
         found.read_oversize += call.status in (411, 413) and call.read > 0
         if wrong := call.wrong():
             found.wrong.append(f"{path} {body[:200]!r}: {wrong}")
-    structlog.reset_defaults()
+    structlog.configure(**said)
     return found
 
 

@@ -12,7 +12,6 @@ import asyncio
 import sys
 
 from bench._generated_cluster import generated
-from scheduler.app.event_loop import runner
 from scheduler.app.extender_server import Extender
 from scheduler.app.front import Front, answering
 from scheduler.core.extender import Binding, Places
@@ -54,8 +53,7 @@ async def _serve(port: int, tasks: int, *, beside: bool) -> None:
 
 def main() -> None:
     """Serves until it is killed."""
-    with runner() as loop:
-        loop.run(_serve(int(sys.argv[1]), int(sys.argv[2]), beside="--planning" in sys.argv))
+    asyncio.run(_serve(int(sys.argv[1]), int(sys.argv[2]), beside="--planning" in sys.argv))
 
 
 if __name__ == "__main__":

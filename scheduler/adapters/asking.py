@@ -14,8 +14,10 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from scheduler.adapters.board import Board
+from scheduler.adapters.bound_volumes import BoundVolumes
 from scheduler.core.compiling import RunningPods, compile_constraints
-from scheduler.core.constraints import Pack, Rules, rules_of
+from scheduler.core.constraints import NodeSelector, Pack, Rules, rules_of
+from scheduler.core.members import Gang
 from scheduler.core.node_table import NodeTable
 from scheduler.core.snapshot import GangColumns, NodeColumns
 from scheduler.core.standing import Ask, Standing
@@ -26,6 +28,7 @@ from slacktide.messages import IntArray
 
 MILLI: Final = 1_000.0
 MOST_READ: Final = 200_000  # pods whose rules are remembered
+_With = tuple[Pack | None, dict[str, NodeSelector]]  # what else rules depend on
 PodOf = Callable[[str], Pod | None]  # by UID
 
 
@@ -47,6 +50,7 @@ class Ground:
     table: NodeTable  # of the same nodes
     running: RunningPods  # where anybody minds them
     queues: Mapping[str, int]  # those of the rows
+    duration_of: Callable[[Gang], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,18 +65,19 @@ class Asking:
 class ReadRules:
     """What pods ask beyond room, read once a version: most rounds ask about the same ones."""
 
-    def __init__(self) -> None:
-        self._read: dict[str, tuple[Pod, Pack | None, Rules]] = {}
+    def __init__(self, bound: BoundVolumes | None = None) -> None:
+        self._bound = bound or BoundVolumes()
+        self._read: dict[str, tuple[Pod, _With, Rules]] = {}
 
     def of(self, pod: Pod, pack: Pack | None = None) -> Rules:
         """Its rules. Raises `BadInput` for what cannot be read."""
-        known = self._read.get(pod.metadata.uid)
-        if known is not None and known[0] is pod and known[1] == pack:
+        known, volumes = self._read.get(pod.metadata.uid), self._bound.of(pod)
+        if known is not None and known[0] is pod and known[1] == (pack, volumes):
             return known[2]
         if len(self._read) >= MOST_READ:
             self._read.clear()
-        rules = rules_of(pod, pack=pack)
-        self._read[pod.metadata.uid] = (pod, pack, rules)
+        rules = rules_of(pod, pack=pack, volumes=volumes)
+        self._read[pod.metadata.uid] = (pod, (pack, volumes), rules)
         return rules
 
 
@@ -98,8 +103,10 @@ def ground(
     board: Board,
     *,
     queue_of: Callable[[str], int],
+    duration_of: Callable[[Gang], int],
     pod_of: PodOf,
     read: ReadRules,
+    now_s: float,
 ) -> Ground:
     """What is there now, as far as these rows need to know."""
     running = RunningPods.none()
@@ -107,14 +114,15 @@ def ground(
         running = _neighbours(board, pod_of, read)
     names = {row.standing.gang.queue for row in rows}
     queues = {name: queue_of(name) for name in names}
-    return Ground(board.nodes.columns(), board.nodes.table(), running, queues)
+    nodes = board.node_columns(None, now_s=now_s)
+    return Ground(nodes, board.nodes.table(), running, queues, duration_of)
 
 
 def asking(rows: tuple[Row, ...], on: Ground) -> Asking:
     """The rows as columns over the nodes as they were then."""
     constraints, kind = compile_constraints(on.table, [row.rules for row in rows], on.running)
     nodes = replace(on.nodes, constraints=constraints)
-    return Asking(rows, _columns(rows, on.queues.__getitem__, kind), nodes)
+    return Asking(rows, _columns(rows, on, kind), nodes)
 
 
 def _rules(found: Standing, ask: Ask, pod_of: PodOf, read: ReadRules) -> Rules | None:
@@ -148,8 +156,8 @@ def _neighbours(board: Board, pod_of: PodOf, read: ReadRules) -> RunningPods:
     return RunningPods(tuple(index), np.array(rules, np.int64), np.array(node, np.int64))
 
 
-def _columns(rows: tuple[Row, ...], queue_of: Callable[[str], int], kind: IntArray) -> GangColumns:
-    whole = np.array([_numbers(row, queue_of(row.standing.gang.queue)) for row in rows], np.int64)
+def _columns(rows: tuple[Row, ...], on: Ground, kind: IntArray) -> GangColumns:
+    whole = np.array([_numbers(row, on) for row in rows], np.int64)
     queue, tasks, least, duration, submit, priority, cpu, memory, lead = whole.T
     return GangColumns(
         ids=tuple(_id(row) for row in rows),
@@ -166,14 +174,13 @@ def _columns(rows: tuple[Row, ...], queue_of: Callable[[str], int], kind: IntArr
     )
 
 
-def _numbers(row: Row, queue: int) -> tuple[int, ...]:
+def _numbers(row: Row, on: Ground) -> tuple[int, ...]:
     gang, ask = row.standing.gang, row.ask
-    own_s = max(one.duration_s for one in ask.waiting)
     return (
-        queue,
+        on.queues[gang.queue],
         len(ask.waiting),
         ask.least,
-        own_s if gang.duration_s is None else int(gang.duration_s),
+        on.duration_of(gang),
         int(gang.submit_s),
         gang.priority,
         max(one.cpu_milli for one in ask.waiting),

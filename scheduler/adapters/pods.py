@@ -73,6 +73,8 @@ def member_of(pod: Pod) -> Member:
         replaces=notes.get(ANNOTATION_REPLACES, ""),
         plain=not minds and _is_plain(pod),
         minds=minds,
+        pinned=b'"matchFields"' in bytes(pod.spec.affinity),
+        nominated=pod.status.nominated_node_name,
     )
 
 

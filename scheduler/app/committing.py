@@ -1,8 +1,8 @@
 """Writes what was decided: one patch a task, or one binding, until the API server says it is so.
 
 Gangs go in their order, a few at a time where kube-scheduler binds them (`flow`). What is assumed
-and not read back yet is sent, many at once and again after a while where there was no answer. So an API server that was away, a lost answer and a task that is gone by now are one
-case each:
+and not read back yet is sent, many at once and again after a while where there was no answer. So an
+API server that was away, a lost answer and a task that is gone by now are one case each:
 
     written                 wait for the watch to say so
     no answer               again later; the room stays held meanwhile
@@ -25,7 +25,7 @@ import msgspec
 import structlog
 
 from scheduler.adapters.board import Board
-from scheduler.adapters.release import binding, release
+from scheduler.adapters.release import binding, nomination, release
 from scheduler.core.extender import WAITS, Binding
 from scheduler.core.flow import to_let_go
 from scheduler.core.member import Decision, Member, Stage, decision_of
@@ -63,6 +63,7 @@ class Commits:
     clock: Clock
     refuse: Callable[[str, float], None]  # (UID, until)
     direct: bool = False  # bind what needs no kube-scheduler
+    nominate: bool = False  # the node, instead of pinning the pod to it
     written: dict[str, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
     _line: deque[tuple[str, ...]] = field(default_factory=deque)  # gangs that were not let go yet
     _on_way_s: dict[str, float] = field(default_factory=dict)  # UID -> since when, until bound
@@ -161,7 +162,12 @@ class Commits:
 
     async def _patched(self, pod: Pod, member: Member, decision: Decision, *, pin: bool) -> Written:
         self.written["patch"] += 1
-        operations = release(pod, member, decision, pin=pin)
+        if self.nominate:
+            status = nomination(member, decision)
+            written = await self.writer.patch(f"{path_of(member)}/status", status, kind=JSON)
+            if not written.done:
+                return written
+        operations = release(pod, member, decision, pin=pin and not self.nominate)
         return await self.writer.patch(path_of(member), operations, kind=JSON)
 
     async def _is_so(self, member: Member, decision: Decision, *, bound: bool) -> bool:

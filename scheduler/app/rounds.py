@@ -34,11 +34,12 @@ from scheduler.adapters.queue_tree import Queues
 from scheduler.app.turns import Turns
 from scheduler.core.explain import Blocked, Placement
 from scheduler.core.member import Decision, Member, Stage
-from scheduler.core.members import gang_of
+from scheduler.core.members import Gang, gang_of
 from scheduler.core.plan import Plan, plan
-from scheduler.core.reserve import Reservation
-from scheduler.core.settling import Settling
 from scheduler.core.queues import QueueTree, QueueUse
+from scheduler.core.reserve import Reservation
+from scheduler.core.run_times import Durations
+from scheduler.core.settling import Settling
 from scheduler.core.snapshot import RunningColumns, Snapshot
 from scheduler.core.standing import Standing, inferred_whole, standing
 from scheduler.core.ways_in.shape import Groups, Key
@@ -110,17 +111,18 @@ class Rounds:
     queues: Queues
     pod_of: PodOf
     groups: Groups = field(default_factory=Groups)
+    read: ReadRules = field(default_factory=ReadRules)
     run: str = "0"  # unique to this process, so that no plan has the name of another
     epoch: int = 0
     standings: dict[Key, Standing] = field(default_factory=dict)
     refused: dict[str, float] = field(default_factory=dict)  # UID -> when it may be tried again
+    durations: Durations = field(default_factory=Durations)
     _whole: set[Key] = field(default_factory=set)
     _asking: set[Key] = field(default_factory=set)
     _later_s: dict[Key, float] = field(default_factory=dict)  # gangs that only time keeps
     _plans: int = 0
     _kept: Reservation | None = None
     _unready: Settling[Unready] = field(default_factory=Settling)
-    _read: ReadRules = field(default_factory=ReadRules)
     _told: int = 0  # where the next look at reasons begins
 
     def begin(self, *, epoch: int, now_s: float) -> None:
@@ -187,6 +189,7 @@ class Rounds:
             self._unready.drop(key)
             self.standings.pop(key, None)
             self._whole.discard(key)
+            self.durations.gone(key)
             return
         pods = [pod for uid in members if (pod := self.pod_of(uid)) is not None]
         try:
@@ -203,6 +206,7 @@ class Rounds:
         self.standings[key] = found
         if found.whole:
             self._whole.add(key)
+        self.durations.looked(gang, members.values(), now_s=now_s)
         if not gang.reason or gang.ready_at_s is not None:
             self._unready.drop(key)
         else:
@@ -225,7 +229,7 @@ class Rounds:
             rows_of,
             {gang: self.standings[gang] for gang in gangs},
             pod_of=self.pod_of,
-            read=self._read,
+            read=self.read,
         )
         if not rows or not all(self._has_queue(row) for row in rows):
             return Outcome()
@@ -233,12 +237,12 @@ class Rounds:
             rows,
             self.board,
             queue_of=self.queues.index,
+            duration_of=self._duration_s,
             pod_of=self.pod_of,
-            read=self._read,
+            read=self.read,
+            now_s=now_s,
         )
-        held = Held(
-            self.board.tasks.columns(), self.queues.tree, self.queues.use(self.board.used)
-        )
+        held = Held(self.board.tasks.columns(), self.queues.tree, self.queues.use(self.board.used))
         found = await asyncio.to_thread(self._decided, rows, on, held, now_s=int(now_s))
         self._kept = found.plan.reservation
         placed = await self._all_assumed(found, now_s=int(now_s))
@@ -278,13 +282,16 @@ class Rounds:
                     strict=False,  # an elastic role may get fewer places than it has tasks
                 )
             ]
-            members = self._assumed(where, now_s=now_s)
+            for_s = int(asked.columns.duration_s[lead])
+            members = self._assumed(where, now_s=now_s, for_s=for_s)
             if members:
                 placed.append(Placed(asked.rows[lead].gang, members))
             await turns.next()
         return tuple(placed)
 
-    def _assumed(self, where: list[tuple[Member, str]], *, now_s: int) -> tuple[Member, ...]:
+    def _assumed(
+        self, where: list[tuple[Member, str]], *, now_s: int, for_s: int
+    ) -> tuple[Member, ...]:
         """Takes places for true; nobody's where the world has moved on while it was planned."""
         if not all(self.board.nodes.is_open(node) for node in {node for _, node in where}):
             return ()
@@ -300,10 +307,17 @@ class Rounds:
                 epoch=self.epoch,
                 newest_s=newest_s,
                 at_s=now_s,
+                for_s=for_s,
             )
             self.board.assume(one.uid, decision)
         found = (self.board.member(one.uid) for one, _ in where)
         return tuple(one for one in found if one is not None)
+
+    def _duration_s(self, gang: Gang) -> int:
+        return self.durations.of(gang, longest_s=self.board.forecasts.longest_s)
+
+    def _said(self, row: Row) -> str:
+        return self.durations.said(row.standing.gang, longest_s=self.board.forecasts.longest_s)
 
     def _still_waits(self, one: Member) -> bool:
         now = self.board.member(one.uid)
@@ -318,7 +332,10 @@ class Rounds:
         self._told = begin + MOST_REASONS
         return tuple(
             Waits(
-                rows[row].gang, rows[row].ask.waiting[0], outcome.blocked(row), outcome.reason(row)
+                rows[row].gang,
+                rows[row].ask.waiting[0],
+                outcome.blocked(row),
+                outcome.reason(row) + self._said(rows[row]),
             )
             for row in pending[begin : begin + MOST_REASONS]
         )

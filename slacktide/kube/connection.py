@@ -20,6 +20,7 @@ import httpx
 import yaml
 
 from slacktide.errors import BadInput
+from slacktide.kube.wire import Wire
 
 ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 MOST_BYTES: Final = 1 << 20  # of a kubeconfig
@@ -38,10 +39,9 @@ class Connection:
         """A client of that server; `silence_s` without a byte ends a request."""
         return httpx.AsyncClient(
             base_url=self.url,
-            verify=self.tls,
+            transport=Wire(self.tls, connections=connections),
             auth=_Bearer(self),
             timeout=httpx.Timeout(silence_s, connect=10.0, pool=None),
-            limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
             # Both machines are near each other: packing costs the server more than the wire.
             headers={"Accept": "application/json", "Accept-Encoding": "identity"},
             trust_env=False,

@@ -10,13 +10,13 @@ import msgspec
 from slacktide.kube.objects import Meta
 
 
-class Amounts(msgspec.Struct, frozen=True, rename="camel"):
+class Amounts(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     """Quantities of a resource."""
 
     cpu: str | int | float | None = None
 
 
-class QueueSpec(msgspec.Struct, frozen=True, rename="camel"):
+class QueueSpec(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     """What its owner wrote."""
 
     parent: str = ""
@@ -26,7 +26,7 @@ class QueueSpec(msgspec.Struct, frozen=True, rename="camel"):
     lendable_percent: int = 100
 
 
-class Queue(msgspec.Struct, frozen=True, rename="camel"):
+class Queue(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     """slacktide.io/v1alpha1, cluster-scoped."""
 
     metadata: Meta
