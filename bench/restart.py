@@ -28,7 +28,7 @@ HOLDS = {"cpu": "32", "memory": "64Gi", "pods": "110", RESOURCE_BATCH_CPU: "1600
 SIZE = 10  # of every gang
 RUNNING = 0.8  # of the pods; the others wait
 ELSEWHERE = {"disk": "tape"}  # what those who wait ask of a node; there is none
-LEASE_S = "8"  # the default
+LEASE_S = "7"  # the default
 READY = {
     "phase": "Running",
     "conditions": [{"type": "PodScheduled", "status": "True"}],
@@ -111,7 +111,9 @@ def main(*, quick: bool, nodes: int, pods: int, runs: int) -> None:
             found: dict[str, list[float]] = {"stopped": [], "killed": []}
             for turn in range(1, runs + 1):
                 for how, end in (("stopped", Process.stop), ("killed", Process.kill)):
-                    process, took_s = restarted(plane, auditor, process, end, 2 * turn + (how == "killed"))
+                    process, took_s = restarted(
+                        plane, auditor, process, end, 2 * turn + (how == "killed")
+                    )
                     found[how].append(took_s)
             decided = wrong(plane)
     for how, took in found.items():

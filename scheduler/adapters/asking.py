@@ -42,6 +42,14 @@ class Row(NamedTuple):
     lead: int  # the row of the first role it starts together with; its own for that one
 
 
+class Rows(NamedTuple):
+    """All rows of a round, and what has to be known of the world for them."""
+
+    rows: tuple[Row, ...]
+    queues: frozenset[str]
+    mind: bool  # somebody minds who else is there
+
+
 @dataclass(frozen=True, slots=True)
 class Ground:
     """What a round plans on, all of one moment; nothing changes it, so any thread may read it."""
@@ -81,9 +89,7 @@ class ReadRules:
         return rules
 
 
-def rows_of(
-    standings: Mapping[Key, Standing], *, pod_of: PodOf, read: ReadRules
-) -> tuple[Row, ...]:
+def rows_of(standings: Mapping[Key, Standing], *, pod_of: PodOf, read: ReadRules) -> Rows:
     """A row for each ask whose pods can be read."""
     rows: list[Row] = []
     for gang, found in standings.items():
@@ -95,11 +101,12 @@ def rows_of(
             if one is not None:
                 lead = first if found.together else len(rows)
                 rows.append(Row(gang, found, ask, one, lead))
-    return tuple(rows)
+    queues = frozenset(row.standing.gang.queue for row in rows)
+    return Rows(tuple(rows), queues, any(_minds(row.rules) for row in rows))
 
 
 def ground(
-    rows: tuple[Row, ...],
+    wanted: Rows,
     board: Board,
     *,
     queue_of: Callable[[str], int],
@@ -110,10 +117,9 @@ def ground(
 ) -> Ground:
     """What is there now, as far as these rows need to know."""
     running = RunningPods.none()
-    if board.minding or any(_minds(row.rules) for row in rows):
+    if board.minding or wanted.mind:
         running = _neighbours(board, pod_of, read)
-    names = {row.standing.gang.queue for row in rows}
-    queues = {name: queue_of(name) for name in names}
+    queues = {name: queue_of(name) for name in wanted.queues}
     nodes = board.node_columns(None, now_s=now_s)
     return Ground(nodes, board.nodes.table(), running, queues, duration_of)
 

@@ -119,6 +119,7 @@ class Rounds:
     durations: Durations = field(default_factory=Durations)
     _whole: set[Key] = field(default_factory=set)
     _asking: set[Key] = field(default_factory=set)
+    _half: set[Key] = field(default_factory=set)  # of those
     _later_s: dict[Key, float] = field(default_factory=dict)  # gangs that only time keeps
     _plans: int = 0
     _kept: Reservation | None = None
@@ -137,9 +138,7 @@ class Rounds:
         """Looks at what changed, plans, assumes. Planning runs beside this loop's other work."""
         self._try_again(steady_s)
         await self.look_in_turns(now_s=now_s)
-        half = await self._planned(
-            [gang for gang in self._asking if self.standings[gang].half], now_s=now_s
-        )
+        half = await self._planned(list(self._half), now_s=now_s)
         rest = await self._planned(list(self._asking), now_s=now_s)
         unready = self._unready.settled(now_s=now_s)
         asked = half.asked + rest.asked
@@ -185,6 +184,7 @@ class Rounds:
         }
         self._later_s.pop(key, None)
         self._asking.discard(key)
+        self._half.discard(key)
         if not members:
             self._unready.drop(key)
             self.standings.pop(key, None)
@@ -214,6 +214,8 @@ class Rounds:
             self._unready.put(key, lacks, now_s=now_s)
         if found.asks:
             self._asking.add(key)
+            if found.half:
+                self._half.add(key)
         for one in list(members.values()):
             if one.queue != gang.queue:
                 self.board.requeue(one.uid, gang.queue)
@@ -225,16 +227,16 @@ class Rounds:
         """
         if not gangs:
             return Outcome()
-        rows = await asyncio.to_thread(
+        wanted = await asyncio.to_thread(
             rows_of,
             {gang: self.standings[gang] for gang in gangs},
             pod_of=self.pod_of,
             read=self.read,
         )
-        if not rows or not all(self._has_queue(row) for row in rows):
+        if not wanted.rows or not all(self._is_there(queue) for queue in wanted.queues):
             return Outcome()
         on = ground(
-            rows,
+            wanted,
             self.board,
             queue_of=self.queues.index,
             duration_of=self._duration_s,
@@ -243,15 +245,15 @@ class Rounds:
             now_s=now_s,
         )
         held = Held(self.board.tasks.columns(), self.queues.tree, self.queues.use(self.board.used))
-        found = await asyncio.to_thread(self._decided, rows, on, held, now_s=int(now_s))
+        found = await asyncio.to_thread(self._decided, wanted.rows, on, held, now_s=int(now_s))
         self._kept = found.plan.reservation
         placed = await self._all_assumed(found, now_s=int(now_s))
         await self.look_in_turns(now_s=now_s)
-        return Outcome(placed, found.waits, asked=len(rows))
+        return Outcome(placed, found.waits, asked=len(wanted.rows))
 
-    def _has_queue(self, row: Row) -> bool:
-        """Whether its queue is still there: all are looked at again where one is not."""
-        return self.queues.leaf(row.standing.gang.queue)[0] is not None
+    def _is_there(self, queue: str) -> bool:
+        """Whether a queue still is: all gangs are looked at again where it is not."""
+        return self.queues.leaf(queue)[0] is not None
 
     def _decided(self, rows: tuple[Row, ...], on: Ground, held: Held, *, now_s: int) -> Decided:
         asked = asking(rows, on)

@@ -53,7 +53,7 @@ def serve() -> None:
 @click.option(
     "--lease-s",
     type=click.IntRange(2, 3_600),
-    default=8,
+    default=7,
     show_default=True,
     help="Another process takes over so long after this one was last heard of.",
 )

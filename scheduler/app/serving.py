@@ -67,7 +67,7 @@ class Serving:
     nominate: bool = False
     every_s: float = 0.1  # rounds are no closer together
     window_s: float = 20.0
-    lease_s: float = 8.0
+    lease_s: float = 7.0
     writes_per_s: float = 1_000.0
 
 
