@@ -1,8 +1,8 @@
 """A planner that starts anew beside 5,000 nodes and 50,000 pods: seconds to its first decision.
 
-It was killed with SIGKILL, so its lease has to run out first, or was told to stop and gave the lease
-back. A gang that came meanwhile is let go whole: that is the first decision. It is a right one if
-nobody else was: the gangs that wait for other nodes, and those that run, are as they were.
+It was killed with SIGKILL, so its lease has to run out first, or was told to stop and gave the
+lease back. A gang that came meanwhile is let go whole: that is the first decision. It is a right
+one if nobody else was: the gangs that wait for other nodes, and those that run, are as they were.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def restarted(
     end: Callable[[Process], None],
     turn: int,
 ) -> tuple[Process, float]:
-    """Ends the planner, submits a gang, starts the next one; it, and the seconds until it let go."""
+    """Ends the planner, submits a gang, starts the next; it, and the seconds until it let go."""
     end(process)
     name = f"next-{turn}"
     add(plane, auditor.path, gang(name, SIZE))

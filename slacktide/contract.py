@@ -56,6 +56,7 @@ ANNOTATION_REPLACES: Final = f"{GROUP}/replaces"  # UID of the withdrawn pod tha
 ANNOTATION_RIGHTSIZE: Final = f"{GROUP}/right-size"  # "off" leaves the pod as it is
 ANNOTATION_ORIGINAL_REQUESTS: Final = f"{GROUP}/original-requests"  # JSON, what the owner asked for
 ANNOTATION_REASON: Final = f"{GROUP}/reason"  # the sentence behind the last decision
+ANNOTATION_RESERVED: Final = f"{GROUP}/reserved-start"  # RFC 3339: room is kept for it till then
 ANNOTATION_MIRROR_POD: Final = "kubernetes.io/config.mirror"  # a static pod's shadow: not ours
 ANNOTATION_DURATION: Final = f"{GROUP}/expected-duration"  # "2h", as its owner expects it
 ANNOTATION_TIME_LIMIT: Final = f"{GROUP}/time-limit"  # "24h" of running, then it has failed

@@ -30,7 +30,7 @@ def copy_of(pod: dict[str, Any]) -> dict[str, Any]:
         spec.pop(name, None)
     decision = decision_of((meta.get("annotations") or {}).get(ANNOTATION_DECISION))
     if decision is not None:
-        spec["affinity"] = _unpinned(spec.get("affinity") or {}, decision.node)
+        spec["affinity"] = unpinned(spec.get("affinity") or {}, decision.node)
     spec["schedulingGates"] = [{"name": GATE_GANG}]
     first = meta["name"].rpartition("-again-")[0] or meta["name"]
     suffix = f"-again-{meta['uid'][:8]}"
@@ -47,7 +47,7 @@ def copy_of(pod: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _unpinned(affinity: dict[str, Any], node: str) -> dict[str, Any]:
+def unpinned(affinity: dict[str, Any], node: str) -> dict[str, Any]:
     """Without what `release.pinned` added for that node."""
     of_nodes = dict(affinity.get("nodeAffinity") or {})
     required = of_nodes.pop(REQUIRED, None) or {}

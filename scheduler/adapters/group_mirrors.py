@@ -27,7 +27,7 @@ from slacktide.kube.groups import (
     VolcanoPodGroup,
 )
 from slacktide.kube.queues import Queue
-from slacktide.kube.reading import Resource
+from slacktide.kube.reading import Resource, readable
 from slacktide.kube.reflector import Reflector
 from slacktide.kube.volumes import PersistentVolume, PersistentVolumeClaim
 
@@ -54,16 +54,25 @@ class GroupMirrors:
     """All kinds, kept up to date while `run` runs."""
 
     def __init__(
-        self, client: httpx.AsyncClient, *, clock: Clock, changed: Callable[[str, str, str], None]
+        self,
+        client: httpx.AsyncClient,
+        *,
+        clock: Clock,
+        changed: Callable[[str, str, str], None],
+        namespace: str = "",
     ) -> None:
-        """`changed` is told the kind, namespace and name of each object that is another now."""
+        """`changed` is told the kind, namespace and name of each object that is another now.
+
+        Where all namespaces may not be read, the one given is.
+        """
         self._client, self._clock, self._changed = client, clock, changed
+        self._namespace = namespace
         self._held: dict[str, dict[tuple[str, str], Any]] = {name: {} for name in KINDS}
         self.groups = Groups(
             **{name: held for name, held in self._held.items() if name not in NO_GROUPS}
         )
         self.bound = BoundVolumes(self._held["volumes"], self._held["claims"])
-        self._unread: set[str] = set()  # paths
+        self.unread: set[str] = set()  # kinds that are there and may not be read
         self._looked = {name: asyncio.Event() for name in KINDS}
 
     def queues(self) -> Collection[Queue]:
@@ -87,12 +96,12 @@ class GroupMirrors:
 
     async def _mirror(self, name: str) -> None:
         path, kind = KINDS[name]
-        while not await self._is_there(path):
+        while not (found := await self._readable(name, path)):
             self._looked[name].set()
             await asyncio.sleep(AGAIN_S)
         mirror: Reflector[Any] = Reflector(
             self._client,
-            Resource(path, kind),
+            Resource(found, kind),
             Cache[Any](),
             clock=self._clock,
             deliver=lambda changes: self._take(name, changes),
@@ -102,16 +111,19 @@ class GroupMirrors:
             await mirror.synced.wait()
             self._looked[name].set()
 
-    async def _is_there(self, path: str) -> bool:
+    async def _readable(self, name: str, path: str) -> str:
+        """Where the kind can be read; nowhere where it is not installed, or not for us."""
         try:
-            answer = await self._client.get(path, params={"limit": "1"})
+            found = await readable(self._client, path, namespace=self._namespace)
         except httpx.HTTPError:  # a mirror of what is not there would never be synced
             await asyncio.sleep(SOON_S)
-            return await self._is_there(path)
-        if answer.status_code == httpx.codes.FORBIDDEN and path not in self._unread:
-            self._unread.add(path)
+            return await self._readable(name, path)
+        if found.status == httpx.codes.FORBIDDEN and name not in self.unread:
+            self.unread.add(name)
             log.warning("may not be read; the scheduler goes on without this kind", path=path)
-        return answer.is_success
+        elif found.status != httpx.codes.FORBIDDEN:
+            self.unread.discard(name)
+        return found.path
 
     def _take(self, name: str, changes: Sequence[Change[Any]]) -> None:
         for change in changes:

@@ -29,6 +29,11 @@ class Queues:
         """As it is now."""
         return self._planted.tree
 
+    @property
+    def problems(self) -> Mapping[str, str]:
+        """What is odd about some of the objects, by queue."""
+        return self._planted.problems
+
     def leaf(self, name: str) -> tuple[int | None, str]:
         """Where a gang's queue is in the tree, or None and why it cannot wait there."""
         return self._planted.leaf(name)

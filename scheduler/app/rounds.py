@@ -67,6 +67,7 @@ class Waits:
     member: Member  # its eldest
     blocked: Blocked
     reason: str
+    start_s: int | None = None  # when it is predicted to start, where room is kept for it
 
 
 class Unready(NamedTuple):
@@ -149,6 +150,11 @@ class Rounds:
         self.queues.plant(objects)
         self.board.touched.update(self.board.gangs())
 
+    def only_look(self, *, now_s: float) -> None:
+        """As `look`, for who never plans and so never tells what gangs wait for."""
+        self.look(now_s=now_s)
+        self._unready.clear()
+
     def look(self, *, now_s: float) -> None:
         """Brings the standings of touched gangs up to date."""
         for gang in self._to_look_at(now_s):
@@ -183,8 +189,7 @@ class Rounds:
             if one.uid not in self.refused and self.board.counts(one)
         }
         self._later_s.pop(key, None)
-        self._asking.discard(key)
-        self._half.discard(key)
+        self._asks(key, None)
         if not members:
             self._unready.drop(key)
             self.standings.pop(key, None)
@@ -207,18 +212,25 @@ class Rounds:
         if found.whole:
             self._whole.add(key)
         self.durations.looked(gang, members.values(), now_s=now_s)
-        if not gang.reason or gang.ready_at_s is not None:
-            self._unready.drop(key)
-        else:
-            lacks = Unready(key, next(iter(members.values())), gang.reason)
-            self._unready.put(key, lacks, now_s=now_s)
-        if found.asks:
-            self._asking.add(key)
-            if found.half:
-                self._half.add(key)
+        self._lacks(gang, next(iter(members.values())), now_s=now_s)
+        self._asks(key, found)
         for one in list(members.values()):
             if one.queue != gang.queue:
                 self.board.requeue(one.uid, gang.queue)
+
+    def _lacks(self, gang: Gang, first: Member, *, now_s: float) -> None:
+        """Takes down what it waits for, where that is more than a moment."""
+        if gang.reason and gang.ready_at_s is None:
+            self._unready.put(gang.key, Unready(gang.key, first, gang.reason), now_s=now_s)
+        else:
+            self._unready.drop(gang.key)
+
+    def _asks(self, key: Key, found: Standing | None) -> None:
+        """Takes down whether it asks for places, and whether it has some of them."""
+        asks = found is not None and bool(found.asks)
+        half = asks and found is not None and found.half
+        for those, belongs in ((self._asking, asks), (self._half, half)):
+            those.add(key) if belongs else those.discard(key)
 
     async def _planned(self, gangs: Sequence[Key], *, now_s: float) -> Outcome:
         """All but reading and changing the board is done beside this loop's other work.
@@ -239,7 +251,7 @@ class Rounds:
             wanted,
             self.board,
             queue_of=self.queues.index,
-            duration_of=self._duration_s,
+            duration_of=self.duration_s,
             pod_of=self.pod_of,
             read=self.read,
             now_s=now_s,
@@ -315,7 +327,8 @@ class Rounds:
         found = (self.board.member(one.uid) for one, _ in where)
         return tuple(one for one in found if one is not None)
 
-    def _duration_s(self, gang: Gang) -> int:
+    def duration_s(self, gang: Gang) -> int:
+        """How long a gang is taken to run."""
         return self.durations.of(gang, longest_s=self.board.forecasts.longest_s)
 
     def _said(self, row: Row) -> str:
@@ -333,11 +346,13 @@ class Rounds:
         begin = self._told % len(pending)
         self._told = begin + MOST_REASONS
         return tuple(
-            Waits(
-                rows[row].gang,
-                rows[row].ask.waiting[0],
-                outcome.blocked(row),
-                outcome.reason(row) + self._said(rows[row]),
-            )
+            _waits(rows[row], outcome, row, said=self._said(rows[row]))
             for row in pending[begin : begin + MOST_REASONS]
         )
+
+
+def _waits(row: Row, outcome: Plan, index: int, *, said: str) -> Waits:
+    blocked, reservation = outcome.blocked(index), outcome.reservation
+    holds = reservation is not None and blocked is Blocked.HOLDS_RESERVATION
+    start_s = reservation.start_s if reservation is not None and holds else None
+    return Waits(row.gang, row.ask.waiting[0], blocked, outcome.reason(index) + said, start_s)

@@ -14,12 +14,7 @@ from slacktide.kube.connection import Connection, connection
 from slacktide.kube.election import LeaseLost
 
 
-@click.group()
-def serve() -> None:
-    """Run one of slacktide's processes until it is stopped."""
-
-
-@serve.command()
+@click.command()
 @click.option(
     "--kubeconfig",
     type=click.Path(path_type=Path, dir_okay=False),

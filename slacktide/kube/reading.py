@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 import httpx
 import msgspec
@@ -48,6 +48,31 @@ class Refused(Exception):  # noqa: N818  named for what happened
         """`said` is the server's own message."""
         super().__init__(f"{status}: {said}")
         self.status = status
+
+
+class Readable(NamedTuple):
+    """Where a collection can be read."""
+
+    path: str  # empty: nowhere
+    status: int  # the server's last word
+
+
+async def readable(client: httpx.AsyncClient, path: str, *, namespace: str = "") -> Readable:
+    """Whether a collection can be read as a whole, or else in one namespace.
+
+    Raises:
+        httpx.HTTPError: when the server cannot be reached.
+    """
+    tried = [path]
+    if namespace:
+        root, _, kind = path.rpartition("/")
+        tried.append(f"{root}/namespaces/{namespace}/{kind}")
+    status = 0
+    for where in tried:
+        status = (await client.get(where, params={"limit": "1"})).status_code
+        if status != httpx.codes.FORBIDDEN:
+            break
+    return Readable(where if httpx.codes.is_success(status) else "", status)
 
 
 async def pages(client: httpx.AsyncClient, resource: Resource[T]) -> AsyncIterator[Page[T]]:

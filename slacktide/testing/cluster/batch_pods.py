@@ -20,7 +20,7 @@ from slacktide.testing.cluster.control_plane import ControlPlane
 from slacktide.testing.cluster.processes import Process
 
 NATIVE_VERSION: Final = "v1alpha2"
-PROGRAM: Final = "from scheduler.app.serve_command import serve; serve()"
+PROGRAM: Final = "from scheduler.app.serve_command import scheduler; scheduler()"
 
 
 def planner(
@@ -28,7 +28,7 @@ def planner(
 ) -> Process:
     """`slacktide serve scheduler` with a short lease and window; it may be killed."""
     given = {"lease-s": "3", "window-s": "10", "round-ms": "20"} | flags
-    command = [sys.executable, "-c", PROGRAM, "scheduler", "--kubeconfig", plane.kubeconfig()]
+    command = [sys.executable, "-c", PROGRAM, "--kubeconfig", plane.kubeconfig()]
     command += ["--mode", mode, "--extender-port", str(port)]
     for flag, value in given.items():
         command += [f"--{flag}", value]
