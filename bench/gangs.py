@@ -10,6 +10,7 @@ outside: no gang is bound in part for longer than its window, no task is lost or
 
 from __future__ import annotations
 
+import itertools
 import math
 import tempfile
 from collections.abc import Iterator
@@ -19,6 +20,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import click
+
+from bench.figures import say
 from slacktide.contract import RESOURCE_BATCH_CPU, SCHEDULER_OFFLINE
 from slacktide.testing.cluster.auditor import Auditor, audited
 from slacktide.testing.cluster.batch_pods import (
@@ -32,7 +36,9 @@ from slacktide.testing.cluster.batch_pods import (
 )
 from slacktide.testing.cluster.control_plane import ControlPlane, control_plane
 from slacktide.testing.cluster.fake_nodes import add, node
+from slacktide.testing.cluster.faults import survive_kills
 from slacktide.testing.cluster.processes import free_ports
+from slacktide.testing.cluster.supervised import Supervised
 
 HOLDS = {"cpu": "32", "memory": "64Gi", "pods": "110", RESOURCE_BATCH_CPU: "16000"}
 NODES = 500
