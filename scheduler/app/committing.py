@@ -15,7 +15,7 @@ Always holds: nothing is sent for a task that is not assumed any more, nor for a
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -29,6 +29,7 @@ from scheduler.adapters.release import binding, nomination, release
 from scheduler.core.extender import WAITS, Binding
 from scheduler.core.flow import to_let_go
 from scheduler.core.member import Decision, Member, Stage, decision_of
+from scheduler.core.ways_in.shape import Key
 from slacktide.clock import Clock
 from slacktide.contract import ANNOTATION_DECISION
 from slacktide.kube.cache import Cache
@@ -101,9 +102,16 @@ class Commits:
             self._swept_s = now_s
             due = self.board.released if self.direct else self.board.assumed
             self._again_s = {uid: s for uid, s in self._again_s.items() if uid in due}
-            again = [uid for uid in due if self._again_s.get(uid, 0.0) <= now_s]
-            self.send([again] if again else [])
+            self.send(self._by_gang(u for u in due if self._again_s.get(u, 0.0) <= now_s))
         self.flow()
+
+    def _by_gang(self, uids: Iterable[str]) -> list[list[str]]:
+        gangs = defaultdict[Key, list[str]](list)
+        for uid in uids:
+            one = self.board.member(uid)
+            if one is not None:
+                gangs[one.gang].append(uid)
+        return list(gangs.values())
 
     async def run(self) -> None:
         """Sends for ever."""
