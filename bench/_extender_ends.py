@@ -1,9 +1,8 @@
 """Pods that wait are bound: by kube-scheduler alone, by it with the extender, by us directly.
 
-Always the same nodes and the same pods, which were created before anybody looks at them; a watch of
-our own says when each was let go and bound. The clock runs from when the first is let go by its
-planner, or else from the first binding, to the last binding: so kube-scheduler alone is given what
-it takes to begin, and ours is not.
+Always the same nodes and the same pods, which were created before anybody looks at them. A watch
+that is shown bound pods alone says when each was bound, so it costs the server as much in every
+way; the clock runs from the first binding to the last.
 
 Always holds: all pods of a run are gone before the next begins.
 """
@@ -21,7 +20,6 @@ from typing import Any, Final
 
 from slacktide.clock import SteadyClock
 from slacktide.contract import (
-    ANNOTATION_DECISION,
     RESOURCE_BATCH_CPU,
     RESOURCE_TASK,
     SCHEDULER_OFFLINE,
@@ -52,28 +50,20 @@ class Seen:
     """What a watch says of a run's pods, and when it did."""
 
     bound: set[str] = field(default_factory=set)  # UIDs
-    let_go_s: float | None = None  # the first of them
     first_s: float | None = None  # binding
     last_s: float = 0.0
     cpu_s: dict[str, float] = field(default_factory=dict)  # program -> what it took meanwhile
 
-    def take(self, changed: Iterable[Pod], now_s: float) -> None:
-        """Pods as they are now."""
-        for pod in changed:
-            if pod.spec.node_name and pod.metadata.uid not in self.bound:
-                self.bound.add(pod.metadata.uid)
-                self.first_s, self.last_s = self.first_s or now_s, now_s
-            elif self.let_go_s is None and ANNOTATION_DECISION in (pod.metadata.annotations or ()):
-                self.let_go_s = now_s
+    def take(self, pods: Iterable[Pod], now_s: float) -> None:
+        """Bound pods, some of them new."""
+        uids = {pod.metadata.uid for pod in pods} - self.bound
+        if uids:
+            self.bound |= uids
+            self.first_s, self.last_s = self.first_s or now_s, now_s
 
     def pods_per_s(self) -> float:
-        """From the first that was let go, or else bound, to the last that was bound."""
-        return len(self.bound) / (self.last_s - self.begun_s) if self.begun_s else 0.0
-
-    @property
-    def begun_s(self) -> float | None:
-        """From when it counts."""
-        return self.let_go_s or self.first_s
+        """From the first binding to the last."""
+        return len(self.bound) / (self.last_s - self.first_s) if self.first_s else 0.0
 
 
 @contextlib.contextmanager
@@ -112,7 +102,8 @@ def _let_loose(plane: ControlPlane, mode: str, running: contextlib.ExitStack) ->
         _wait_probe(plane)
     if mode != PLAIN:
         way = "gated" if mode == WITH else "direct"
-        process = planner(plane, port=port, mode=way, **{"lease-s": "15", "window-s": "60"})
+        usual = {"lease-s": "15", "window-s": "60", "round-ms": "100"}
+        process = planner(plane, port=port, mode=way, **usual)
         plane.running["slacktide"] = process
         running.callback(plane.stop, "slacktide")
         process.wait_until(lambda: answers(port), within_s=60)
@@ -166,17 +157,16 @@ async def _watched(plane: ControlPlane, path: str, pods: int) -> Seen:
 
     def take(changes: Sequence[Change[Pod]]) -> None:
         seen.take([one.after for one in changes if one.after], time.monotonic())
-        if seen.begun_s and not before:
+        if seen.first_s and not before:
             before.update(_cpu_s(plane.running))
         if len(seen.bound) >= pods and not done.is_set():
             now = _cpu_s(plane.running)
             seen.cpu_s = {name: now[name] - before.get(name, 0.0) for name in now}
             done.set()
 
+    bound = Resource(path, Pod, {"fieldSelector": "spec.nodeName!="})
     async with connection(plane.kubeconfig()).client() as client:
-        mirror = Reflector(
-            client, Resource(path, Pod), Cache[Pod](), clock=SteadyClock(), deliver=take
-        )
+        mirror = Reflector(client, bound, Cache[Pod](), clock=SteadyClock(), deliver=take)
         watching = asyncio.create_task(mirror.run())
         await asyncio.wait_for(done.wait(), WITHIN_S)
         watching.cancel()

@@ -6,8 +6,7 @@ python -m bench.extender --fuzz 200000           malformed calls: no crash, no o
 
 Milliseconds are those of a client that makes one call after the other over a kept connection, as
 kube-scheduler does, beside the same bytes sent to a bare socket that answers at once. Pods a second
-are counted by a watch, from the first that is let go (kube-scheduler alone: the first that is
-bound) to the last that is bound, of pods that were created before.
+are counted by a watch, from the first binding to the last, of pods that were created before.
 """
 
 from __future__ import annotations

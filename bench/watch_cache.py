@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import json
+import logging
 import resource
 import subprocess
 import sys
@@ -171,6 +172,7 @@ def _official(kubeconfig: Path, pods: int) -> None:
     client, config, informer = (  # untyped, and a second to load
         importlib.import_module(f"kubernetes.{name}") for name in ("client", "config", "informer")
     )
+    logging.disable()  # it prints a stack where a watch ends, and goes on
     config.load_kube_config(str(kubeconfig))
     spent, listed, done = Spent(), threading.Event(), threading.Event()
     added, changed = [0], set[str]()

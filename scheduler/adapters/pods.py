@@ -78,6 +78,17 @@ def member_of(pod: Pod) -> Member:
     )
 
 
+def requests_of(pod: Pod) -> tuple[int, int]:
+    """Milli-cores and bytes: of oversold resources, or of the plain ones that admission turns so.
+
+    Raises:
+        BadInput: for a quantity that is none.
+    """
+    if is_batch(pod):
+        return _asked(pod, RESOURCE_BATCH_CPU), _asked(pod, RESOURCE_BATCH_MEMORY)
+    return _asked(pod, "cpu", in_a_whole=1_000), _asked(pod, "memory")
+
+
 def _stage(pod: Pod, *, decided: bool, gates: list[str]) -> Stage:
     if pod.status.phase in _ENDED:
         return _ENDED[pod.status.phase]
@@ -90,22 +101,22 @@ def _stage(pod: Pod, *, decided: bool, gates: list[str]) -> Stage:
     return Stage.RELEASED if decided else Stage.WAITING
 
 
-def _asked(pod: Pod, resource: str) -> int:
+def _asked(pod: Pod, resource: str, *, in_a_whole: int = 1) -> int:
     """What the pod asks for: containers together, or the largest init container if that is more."""
-    running = sum([_of(one, resource) for one in pod.spec.containers])
+    running = sum([_of(one, resource, in_a_whole) for one in pod.spec.containers])
     if not pod.spec.init_containers:
         return running
-    return max([running, *(_of(one, resource) for one in pod.spec.init_containers)])
+    return max([running, *(_of(one, resource, in_a_whole) for one in pod.spec.init_containers)])
 
 
-def _of(container: Container, resource: str) -> int:
+def _of(container: Container, resource: str, in_a_whole: int) -> int:
     asked = container.resources.requests or container.resources.limits or {}
-    return _amount(resource, asked[resource]) if resource in asked else 0
+    return _amount(resource, asked[resource], in_a_whole) if resource in asked else 0
 
 
 @lru_cache(maxsize=10_000)  # most pods ask for the same few amounts
-def _amount(resource: str, text: str | float) -> int:
-    amount = int(parse(text).to_integral_value(rounding=ROUND_CEILING))
+def _amount(resource: str, text: str | float, in_a_whole: int) -> int:
+    amount = int((parse(text) * in_a_whole).to_integral_value(rounding=ROUND_CEILING))
     if not 0 <= amount <= 1 << 60:
         raise BadInput(f"{resource}: {text} is no amount of a pod")
     return amount

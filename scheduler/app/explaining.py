@@ -189,11 +189,11 @@ class Explaining:
             return None
         constraints, kind = compile_constraints(nodes.table(), [rules], RunningPods.none())
         return why_here(
-            nodes.columns(constraints),
+            self._view.board.node_columns(constraints, now_s=self._now_s),
             row,
             cpu_cores=one.cpu_milli / 1_000,
             memory_bytes=float(one.memory_bytes),
-            duration_s=one.duration_s,
+            duration_s=(one.decision.for_s if one.decision else 0) or one.duration_s,
             kind=int(np.asarray(kind)[0]),
         )
 

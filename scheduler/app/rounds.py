@@ -1,7 +1,8 @@
 """One planning round over the board: who asks, what the planner says, what is assumed from then on.
 
-Two calls of the planner a round at most: gangs that are half placed first, by themselves, since
-their room is there unless a node went; then all that ask. Nothing is written here: `committing`
+Three calls of the planner a round at most: gangs that are half placed first, by themselves, since
+their room is there unless a node went; then those that others make way for; then all that ask, in
+what is left beside those. Nothing is written here: `committing`
 does that, and until it has, what was decided is assumed.
 
 Always holds: a gang's tasks are assumed together or not at all, and only where every one of them
@@ -14,6 +15,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -31,6 +33,9 @@ from scheduler.adapters.asking import (
 )
 from scheduler.adapters.board import Board
 from scheduler.adapters.queue_tree import Queues
+from scheduler.adapters.setting_aside import Hold, set_aside
+from scheduler.app.lives import Lives
+from scheduler.app.second_look import SecondLook
 from scheduler.app.turns import Turns
 from scheduler.core.explain import Blocked, Placement
 from scheduler.core.member import Decision, Member, Stage
@@ -111,12 +116,16 @@ class Rounds:
     board: Board
     queues: Queues
     pod_of: PodOf
-    groups: Groups = field(default_factory=Groups)
+    groups: Groups
+    lives: Lives
     read: ReadRules = field(default_factory=ReadRules)
     run: str = "0"  # unique to this process, so that no plan has the name of another
     epoch: int = 0
     standings: dict[Key, Standing] = field(default_factory=dict)
     refused: dict[str, float] = field(default_factory=dict)  # UID -> when it may be tried again
+    claims: dict[Key, tuple[Hold, ...]] = field(default_factory=dict)  # others make way for them
+    last: tuple[Asking, Plan] | None = None  # of all that asked in the last round
+    _second: SecondLook = field(default_factory=SecondLook)
     durations: Durations = field(default_factory=Durations)
     _whole: set[Key] = field(default_factory=set)
     _asking: set[Key] = field(default_factory=set)
@@ -140,10 +149,18 @@ class Rounds:
         self._try_again(steady_s)
         await self.look_in_turns(now_s=now_s)
         half = await self._planned(list(self._half), now_s=now_s)
-        rest = await self._planned(list(self._asking), now_s=now_s)
-        unready = self._unready.settled(now_s=now_s)
-        asked = half.asked + rest.asked
-        return Outcome(half.placed + rest.placed, rest.waits, unready, asked)
+        claimed = await self._planned(
+            [gang for gang in self.claims if gang in self._asking], now_s=now_s
+        )
+        others = [gang for gang in self._asking if gang not in self.claims]
+        rest = await self._planned(others, now_s=now_s, beside=tuple(self.claims.values()))
+        asked = half.asked + claimed.asked + rest.asked
+        placed = half.placed + claimed.placed + rest.placed
+        return Outcome(placed, rest.waits, self._unready.settled(now_s=now_s), asked)
+
+    def asks(self, gang: Key) -> bool:
+        """Whether it wants a place."""
+        return gang in self._asking
 
     def queues_changed(self, objects: Iterable[Queue]) -> None:
         """Takes the Queue objects as they are now; every gang that waits is looked at again."""
@@ -194,6 +211,8 @@ class Rounds:
             self._unready.drop(key)
             self.standings.pop(key, None)
             self._whole.discard(key)
+            self.lives.without_pods(key, now_s=now_s)
+            self._look_again(key, None, now_s)
             self.durations.gone(key)
             return
         pods = [pod for uid in members if (pod := self.pod_of(uid)) is not None]
@@ -202,21 +221,28 @@ class Rounds:
         except (BadInput, ValueError) as why:
             log.warning("gang left alone", gang="/".join(key), why=str(why))
             return
-        if gang.ready_at_s is not None:
-            self._later_s[key] = gang.ready_at_s
+        gang = self.lives.looked(gang, now_s=now_s)
+        self._look_again(key, gang, now_s)
         _, no_queue = self.queues.leaf(gang.queue)
         if no_queue:
             gang = replace(gang, ready=False, ready_at_s=None, reason=gang.reason or no_queue)
         found = standing(gang, members, was_whole=key in self._whole)
         self.standings[key] = found
-        if found.whole:
-            self._whole.add(key)
+        (self._whole.add if found.whole else self._whole.discard)(key)
         self.durations.looked(gang, members.values(), now_s=now_s)
         self._lacks(gang, next(iter(members.values())), now_s=now_s)
         self._asks(key, found)
         for one in list(members.values()):
             if one.queue != gang.queue:
                 self.board.requeue(one.uid, gang.queue)
+
+    def _look_again(self, key: Key, gang: Gang | None, now_s: float) -> None:
+        """By time alone, where time changes what it is."""
+        limit_s = None if gang is None else gang.limit_s
+        own_s = self.lives.again_s(key, limit_s=limit_s, now_s=now_s)
+        times_s = [own_s, None if gang is None else gang.ready_at_s]
+        if any(at_s is not None for at_s in times_s):
+            self._later_s[key] = min(at_s for at_s in times_s if at_s is not None)
 
     def _lacks(self, gang: Gang, first: Member, *, now_s: float) -> None:
         """Takes down what it waits for, where that is more than a moment."""
@@ -232,11 +258,17 @@ class Rounds:
         for those, belongs in ((self._asking, asks), (self._half, half)):
             those.add(key) if belongs else those.discard(key)
 
-    async def _planned(self, gangs: Sequence[Key], *, now_s: float) -> Outcome:
-        """All but reading and changing the board is done beside this loop's other work.
+    async def _planned(
+        self, gangs: Sequence[Key], *, now_s: float, beside: Sequence[Sequence[Hold]] | None = None
+    ) -> Outcome:
+        """`beside` is None for those whose room is known to be there: they see all there is.
 
-        Standings are changed between rounds alone, so another thread may read them.
+        All but reading and changing the board is done beside this loop's other work. Standings are
+        changed between rounds alone, so another thread may read them.
         """
+        rest = beside is not None
+        if rest:
+            self.last = None
         if not gangs:
             return Outcome()
         wanted = await asyncio.to_thread(
@@ -247,18 +279,23 @@ class Rounds:
         )
         if not wanted.rows or not all(self._is_there(queue) for queue in wanted.queues):
             return Outcome()
-        on = ground(
-            wanted,
-            self.board,
-            queue_of=self.queues.index,
-            duration_of=self.duration_s,
-            pod_of=self.pod_of,
-            read=self.read,
-            now_s=now_s,
+        with set_aside(self.board, chain.from_iterable(beside or ())):
+            on = ground(
+                wanted,
+                self.board,
+                queue_of=self.queues.index,
+                duration_of=self.duration_s,
+                pod_of=self.pod_of,
+                read=self.read,
+                now_s=now_s,
+            )
+            used = self.queues.use(self.board.used)
+        held = Held(self.board.tasks.columns(), self.queues.tree, used)
+        found = await asyncio.to_thread(
+            self._decided, wanted.rows, on, held, now_s=int(now_s), rest=rest
         )
-        held = Held(self.board.tasks.columns(), self.queues.tree, self.queues.use(self.board.used))
-        found = await asyncio.to_thread(self._decided, wanted.rows, on, held, now_s=int(now_s))
-        self._kept = found.plan.reservation
+        if rest:
+            self._kept, self.last = found.plan.reservation, (found.asked, found.plan)
         placed = await self._all_assumed(found, now_s=int(now_s))
         await self.look_in_turns(now_s=now_s)
         return Outcome(placed, found.waits, asked=len(wanted.rows))
@@ -267,7 +304,9 @@ class Rounds:
         """Whether a queue still is: all gangs are looked at again where it is not."""
         return self.queues.leaf(queue)[0] is not None
 
-    def _decided(self, rows: tuple[Row, ...], on: Ground, held: Held, *, now_s: int) -> Decided:
+    def _decided(
+        self, rows: tuple[Row, ...], on: Ground, held: Held, *, now_s: int, rest: bool
+    ) -> Decided:
         asked = asking(rows, on)
         snapshot = Snapshot(
             nodes=asked.nodes,
@@ -276,7 +315,10 @@ class Rounds:
             queues=held.queues,
             used=held.used,
         )
-        outcome = plan(snapshot, now_s=now_s, kept=self._kept)
+        outcome = plan(snapshot, now_s=now_s, kept=self._kept if rest else None)
+        if not rest:
+            return Decided(asked, outcome, ())
+        outcome = self._second.at(outcome, now_s=now_s)
         return Decided(asked, outcome, self._reasons(rows, outcome))
 
     async def _all_assumed(self, found: Decided, *, now_s: int) -> tuple[Placed, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import msgspec
 
 from slacktide.kube.groups import PodTemplate
-from slacktide.kube.objects import Meta
+from slacktide.kube.objects import Condition, Meta
 
 
 class _Wire(msgspec.Struct, frozen=True, gc=False, rename="camel", kw_only=True):
@@ -66,3 +66,24 @@ class Workload(_Wire, frozen=True, gc=False):
     api_version: str = "kueue.x-k8s.io/v1beta1"
     spec: WorkloadSpec = WorkloadSpec()
     status: WorkloadStatus = WorkloadStatus()
+
+
+class AdmissionCheckSpec(_Wire, frozen=True):
+    """Who answers it."""
+
+    controller_name: str = ""
+
+
+class AdmissionCheckStatus(_Wire, frozen=True):
+    """Whether anybody does."""
+
+    conditions: tuple[Condition, ...] = ()
+
+
+class AdmissionCheck(_Wire, frozen=True):
+    """kueue.x-k8s.io, cluster-scoped."""
+
+    metadata: Meta
+    api_version: str = "kueue.x-k8s.io/v1beta1"
+    spec: AdmissionCheckSpec = AdmissionCheckSpec()
+    status: AdmissionCheckStatus = AdmissionCheckStatus()
