@@ -65,7 +65,7 @@ class Election:
         while not self.may_write():
             await self._try_once()
             if not self.may_write():
-                left_s = self._watcher.left_s(self._clock.now_s())
+                left_s = self._watcher.left_s(self._clock.now_s()) or self._renew_every_s
                 await asyncio.sleep(min(self._renew_every_s, left_s + SOON_S))
 
     async def hold(self) -> None:
