@@ -31,8 +31,8 @@ from scheduler.adapters.queue_tree import Queues
 from scheduler.app.claims import ClaimSettings
 from scheduler.app.committing import AT_ONCE, Commits
 from scheduler.app.extender_server import Extender
-from scheduler.app.lives import Lives
 from scheduler.app.front import Front, answering
+from scheduler.app.lives import Lives
 from scheduler.app.notices import PER_S, Notices
 from scheduler.app.replanning import Replanning
 from scheduler.app.rounds import Outcome, Rounds
