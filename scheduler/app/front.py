@@ -19,6 +19,7 @@ from starlette.types import Receive, Scope, Send
 from scheduler.app.extender_server import Extender
 
 OK: Final = 200
+UNKNOWN: Final = 404
 NOT_READY: Final = 503
 TURN_S: Final = 0.0005  # of a thread; Python's own is 5 ms
 
@@ -27,9 +28,14 @@ class Front:
     """An ASGI app, which answers no extender call before everything was listed once."""
 
     def __init__(
-        self, extender: Extender, metrics: Callable[[], bytes], ready: Callable[[], bool]
+        self, extender: Extender | None, metrics: Callable[[], bytes], ready: Callable[[], bool]
     ) -> None:
+        """Without an extender its calls are unknown."""
         self._extender, self._metrics, self._ready = extender, metrics, ready
+
+    def health_alone(self) -> Front:
+        """The same without the extender, for a port that others reach."""
+        return Front(None, self._metrics, self._ready)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one call."""
@@ -38,12 +44,16 @@ class Front:
             return
         if path == "/metrics":
             await _answer(send, OK, self._metrics(), kind=CONTENT_TYPE_LATEST)
-        elif path == "/healthz" or (self._ready() and path != "/readyz"):
-            await self._extender(scope, receive, send)
-        elif self._ready():
-            await _answer(send, OK, b'{"ready":true}')
-        else:
+        elif path == "/healthz":
+            await _answer(send, OK, b'{"ok":true}')
+        elif not self._ready():
             await _answer(send, NOT_READY, b'{"ready":false}')
+        elif path == "/readyz":
+            await _answer(send, OK, b'{"ready":true}')
+        elif self._extender is not None:
+            await self._extender(scope, receive, send)
+        else:
+            await _answer(send, UNKNOWN, b'{"Error":"no such call"}')
 
 
 class _Quiet(uvicorn.Server):

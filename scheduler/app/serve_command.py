@@ -32,6 +32,11 @@ from slacktide.kube.election import LeaseLost
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--extender-port", type=click.IntRange(1, 65535), default=8082, show_default=True)
+@click.option(
+    "--health-port",
+    type=click.IntRange(1, 65535),
+    help="Answers /metrics, /healthz and /readyz, and nothing else, to everybody.",
+)
 @click.option("--namespace", default="default", show_default=True, help="Of the lease.")
 @click.option(
     "--round-ms",
@@ -93,6 +98,7 @@ def scheduler(
     mode: str,
     host: str,
     extender_port: int,
+    health_port: int | None,
     namespace: str,
     round_ms: int,
     window_s: float,
@@ -114,7 +120,7 @@ def scheduler(
 
     Evictions respect PodDisruptionBudgets, and are never made on data that is old.
 
-    GET /metrics, /healthz and /readyz answer on the extender's port.
+    GET /metrics, /healthz and /readyz answer on the extender's port, and on that of --health-port.
 
     \b
     Examples:
@@ -126,6 +132,7 @@ def scheduler(
         namespace=namespace,
         host=host,
         port=extender_port,
+        health_port=health_port,
         direct=mode == "direct",
         nominate=mode == "nominated",
         every_s=round_ms / 1_000,

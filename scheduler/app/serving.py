@@ -65,6 +65,7 @@ class Serving:
     namespace: str = "default"  # of the lease
     host: str = "127.0.0.1"
     port: int = 8082
+    health_port: int | None = None  # of all addresses
     direct: bool = False
     nominate: bool = False
     every_s: float = 0.1  # rounds are no closer together
@@ -168,7 +169,11 @@ class Scheduler:
             group.create_task(self._pods.run())
             group.create_task(self._nodes.run())
             group.create_task(self._groups.run())
-            group.create_task(answering(front, host=self._serving.host, port=self._serving.port))
+            at = self._serving
+            group.create_task(answering(front, host=at.host, port=at.port))
+            if at.health_port is not None:
+                alone = front.health_alone()
+                group.create_task(answering(alone, host="", port=at.health_port))
             await self._pods.synced.wait()
             await self._nodes.synced.wait()
             await self._groups.synced()

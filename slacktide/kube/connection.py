@@ -19,6 +19,7 @@ from typing import Any, Final
 import httpx
 import yaml
 
+from slacktide import __version__
 from slacktide.errors import BadInput
 from slacktide.kube.wire import Wire
 
@@ -43,7 +44,11 @@ class Connection:
             auth=_Bearer(self),
             timeout=httpx.Timeout(silence_s, connect=10.0, pool=None),
             # Both machines are near each other: packing costs the server more than the wire.
-            headers={"Accept": "application/json", "Accept-Encoding": "identity"},
+            headers={
+                "Accept": "application/json",
+                "Accept-Encoding": "identity",
+                "User-Agent": f"slacktide/{__version__}",  # as the audit log shows us
+            },
             trust_env=False,
         )
 

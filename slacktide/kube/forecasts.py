@@ -1,6 +1,6 @@
 """The NodeForecast object, slacktide.io/v1alpha1: one row of `messages.NodeForecasts`.
 
-charts/slacktide/crds/nodeforecasts.yaml says what each field means and which values the server
+The chart's definitions/nodeforecasts.yaml says what each field means and which values the server
 takes. Its status stays bytes until `status_of`, so one that is of another shape costs its own node
 and not the mirror of all.
 """

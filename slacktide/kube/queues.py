@@ -1,6 +1,6 @@
 """The Queue object, slacktide.io/v1alpha1.
 
-charts/slacktide/crds/queues.yaml says what each field means and which values the server takes.
+The chart's definitions/queues.yaml says what each field means and which values the server takes.
 """
 
 from __future__ import annotations
