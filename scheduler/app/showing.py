@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from typing import Any
@@ -33,18 +34,14 @@ async def shown_as(
     picture = view.picture(wish)
     say_unseen(picture.unseen)
     if not watch:
-        if output == "table":
-            print_table(table(picture))
-        else:
-            _print_rows(rows(picture), output)
+        _print(picture, output, rows=rows, table=table)
         return
-    if output != "table":
-        async for _ in changes(view):
-            _print_rows(rows(view.picture(wish)), output)
-        return
-    with Live(auto_refresh=False) as live:
-        async for _ in changes(view):
-            live.update(table(view.picture(wish)), refresh=True)
+    if output == "table" and sys.stdout.isatty():
+        with Live(auto_refresh=False) as live:
+            async for _ in changes(view):
+                live.update(table(view.picture(wish)), refresh=True)
+    async for _ in changes(view):
+        _print(view.picture(wish), output, rows=rows, table=table)
 
 
 def plain(value: Any) -> Any:  # noqa: ANN401  what JSON and YAML can say
@@ -64,8 +61,18 @@ def print_whole(value: Any, output: str) -> None:  # noqa: ANN401  what JSON and
         click.echo(yaml.safe_dump(value, sort_keys=False, allow_unicode=True), nl=False)
 
 
-def _print_rows(rows: Sequence[Row], output: str) -> None:
-    click.echo(as_text([_flat(plain(row), output) for row in rows], output), nl=False)
+def _print(
+    picture: Picture,
+    output: str,
+    *,
+    rows: Callable[[Picture], Sequence[Row]],
+    table: Callable[[Picture], Table],
+) -> None:
+    if output == "table":
+        print_table(table(picture))
+        return
+    flat = [_flat(plain(row), output) for row in rows(picture)]
+    click.echo(as_text(flat, output), nl=False)
 
 
 def _flat(row: Row, output: str) -> Row:

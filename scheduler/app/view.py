@@ -49,7 +49,8 @@ from slacktide.contract import ANNOTATION_REASON, ANNOTATION_RESERVED
 from slacktide.errors import BadInput
 from slacktide.kube.cache import Cache, Change
 from slacktide.kube.connection import Connection
-from slacktide.kube.objects import Node, Pod
+from slacktide.kube.objects import Meta, Node, Pod
+from slacktide.kube.queues import Queue
 from slacktide.kube.reading import SILENCE_S, Resource, readable
 from slacktide.kube.reflector import Reflector
 from slacktide.messages import IntArray
@@ -59,14 +60,14 @@ NODES: Final = "/api/v1/nodes"
 ANSWERS_WITHIN_S: Final = 120.0  # a hundred thousand pods take a minute on a busy server
 MOST_REASONS: Final = 300
 MILLI: Final = 1_000.0
-_MISSING: Final = {
-    "queues": "queues may not be listed: everything is shown as waiting in `default`",
-    "native": "PodGroups of scheduling.k8s.io may not be listed",
-    "coscheduling": "PodGroups of scheduling.x-k8s.io may not be listed",
-    "volcano": "PodGroups of Volcano may not be listed",
-    "jobs": "Jobs may not be listed",
-    "jobsets": "JobSets may not be listed",
-    "ray_clusters": "RayClusters may not be listed",
+_NO_QUEUES: Final = "queues may not be listed: of each nothing but its name is known, from gangs"
+_KINDS: Final = {
+    "native": "PodGroups of scheduling.k8s.io",
+    "coscheduling": "PodGroups of scheduling.x-k8s.io",
+    "volcano": "PodGroups of Volcano",
+    "jobs": "Jobs",
+    "jobsets": "JobSets",
+    "ray_clusters": "RayClusters",
 }
 
 
@@ -221,9 +222,15 @@ class View:
 
     def unseen(self) -> tuple[str, ...]:
         """What may not be read, in words."""
-        kinds = [_MISSING[kind] for kind in sorted(self._mirrors.unread)]
+        queues = [_NO_QUEUES] if "queues" in self._mirrors.unread else []
         planner = [self._no_planner] if self._no_planner else []
-        return (*self._unseen, *kinds, *planner, *self._silence())
+        return (*self._unseen, *queues, *self._unread(), *planner, *self._silence())
+
+    def _unread(self) -> list[str]:
+        """Kinds of group objects that may be there; whoever may not list them is not told."""
+        kinds = [said for kind, said in _KINDS.items() if kind in self._mirrors.unread]
+        listed = ", ".join(kinds)
+        return [f"{listed} may not be listed: gangs by them wait for theirs"] if kinds else []
 
     def _silence(self) -> list[str]:
         """How old this is, where the server has fallen silent: it says something each minute."""
@@ -259,9 +266,18 @@ class View:
         )
 
     def _begin(self, now_s: float) -> None:
+        if "queues" in self._mirrors.unread:
+            self._guess_queues(now_s)
         if not self._begun:
             self._begun = True
             self.rounds.begin(epoch=0, now_s=now_s)
+
+    def _guess_queues(self, now_s: float) -> None:
+        """Takes every queue that a gang names for one that is there."""
+        self.rounds.only_look(now_s=now_s)
+        named = {found.gang.queue for found in self.rounds.standings.values()}
+        if not named <= set(self._queues.tree.names):
+            self.rounds.queues_changed([Queue(Meta(name=name)) for name in named])
 
     def _gang_facts(self, dry: DryRound | None, wish: Wish, *, now_s: float) -> list[GangFact]:
         said: dict[Key, Answer] = {}

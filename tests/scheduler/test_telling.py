@@ -49,18 +49,18 @@ def test_a_waiting_gang_is_told_where_it_is_what_it_has_what_blocks_it_and_when_
     assert told() == (
         "team/train is queued in queue night, a gang by a Job; it has waited 10 min.",
         (
-            "It has 4 of the 4 pods that it needs (6 at most), 0 with a node; all that are there ask "
-            "for 8 cores and 16 GiB."
+            "It has 4 of the 4 pods that it needs (6 at most), 0 with a node; all that are there "
+            "ask for 8 cores and 16 GiB."
         ),
         (
-            "It is number 2 of 5 in its queue; the queue's turn is 1 (night uses 2 of the 4 cores it "
-            "is guaranteed)."
+            "It is number 2 of 5 in its queue; the queue's turn is 1 (night uses 2 of the 4 cores "
+            "it is guaranteed)."
         ),
         "What blocks it is NO_ROOM_NOW: other batch tasks hold the room.",
         "What would help: running batch tasks that end; starting with fewer tasks.",
         (
-            "It is predicted to start in about 25 min (2026-01-01 00:25:00 UTC), if running work ends "
-            "as expected and nobody goes before it who is not there yet."
+            "It is predicted to start in about 25 min (2026-01-01 00:25:00 UTC), if running work "
+            "ends as expected and nobody goes before it who is not there yet."
         ),
     )
 
