@@ -14,8 +14,10 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from scheduler.adapters.board import Board
+from scheduler.adapters.bound_volumes import BoundVolumes
 from scheduler.core.compiling import RunningPods, compile_constraints
-from scheduler.core.constraints import Pack, Rules, rules_of
+from scheduler.core.constraints import NodeSelector, Pack, Rules, rules_of
+from scheduler.core.members import Gang
 from scheduler.core.snapshot import GangColumns, NodeColumns
 from scheduler.core.standing import Ask, Standing
 from scheduler.core.ways_in.shape import Key
@@ -25,6 +27,7 @@ from slacktide.messages import IntArray
 
 MILLI: Final = 1_000.0
 MOST_READ: Final = 200_000  # pods whose rules are remembered
+_With = tuple[Pack | None, dict[str, NodeSelector]]  # what else rules depend on
 PodOf = Callable[[str], Pod | None]  # by UID
 
 
@@ -50,18 +53,19 @@ class Asking:
 class ReadRules:
     """What pods ask beyond room, read once a version: most rounds ask about the same ones."""
 
-    def __init__(self) -> None:
-        self._read: dict[str, tuple[Pod, Pack | None, Rules]] = {}
+    def __init__(self, bound: BoundVolumes | None = None) -> None:
+        self._bound = bound or BoundVolumes()
+        self._read: dict[str, tuple[Pod, _With, Rules]] = {}
 
     def of(self, pod: Pod, pack: Pack | None = None) -> Rules:
         """Its rules. Raises `BadInput` for what cannot be read."""
-        known = self._read.get(pod.metadata.uid)
-        if known is not None and known[0] is pod and known[1] == pack:
+        known, volumes = self._read.get(pod.metadata.uid), self._bound.of(pod)
+        if known is not None and known[0] is pod and known[1] == (pack, volumes):
             return known[2]
         if len(self._read) >= MOST_READ:
             self._read.clear()
-        rules = rules_of(pod, pack=pack)
-        self._read[pod.metadata.uid] = (pod, pack, rules)
+        rules = rules_of(pod, pack=pack, volumes=volumes)
+        self._read[pod.metadata.uid] = (pod, (pack, volumes), rules)
         return rules
 
 
@@ -87,8 +91,10 @@ def asking(
     board: Board,
     *,
     queue_of: Callable[[str], int],
+    duration_of: Callable[[Gang], int],
     pod_of: PodOf,
     read: ReadRules,
+    now_s: float,
 ) -> Asking:
     """The rows as columns over the nodes as they are now."""
     running = RunningPods.none()
@@ -97,7 +103,8 @@ def asking(
     constraints, kind = compile_constraints(
         board.nodes.table(), [row.rules for row in rows], running
     )
-    return Asking(rows, _columns(rows, queue_of, kind), board.nodes.columns(constraints))
+    nodes = board.node_columns(constraints, now_s=now_s)
+    return Asking(rows, _columns(rows, queue_of, duration_of, kind), nodes)
 
 
 def _rules(found: Standing, ask: Ask, pod_of: PodOf, read: ReadRules) -> Rules | None:
@@ -131,8 +138,13 @@ def _neighbours(board: Board, pod_of: PodOf, read: ReadRules) -> RunningPods:
     return RunningPods(tuple(index), np.array(rules, np.int64), np.array(node, np.int64))
 
 
-def _columns(rows: tuple[Row, ...], queue_of: Callable[[str], int], kind: IntArray) -> GangColumns:
-    whole = np.array([_numbers(row, queue_of(row.standing.gang.queue)) for row in rows], np.int64)
+def _columns(
+    rows: tuple[Row, ...],
+    queue_of: Callable[[str], int],
+    duration_of: Callable[[Gang], int],
+    kind: IntArray,
+) -> GangColumns:
+    whole = np.array([_numbers(row, queue_of, duration_of) for row in rows], np.int64)
     queue, tasks, least, duration, submit, priority, cpu, memory, lead = whole.T
     return GangColumns(
         ids=tuple(_id(row) for row in rows),
@@ -149,14 +161,15 @@ def _columns(rows: tuple[Row, ...], queue_of: Callable[[str], int], kind: IntArr
     )
 
 
-def _numbers(row: Row, queue: int) -> tuple[int, ...]:
+def _numbers(
+    row: Row, queue_of: Callable[[str], int], duration_of: Callable[[Gang], int]
+) -> tuple[int, ...]:
     gang, ask = row.standing.gang, row.ask
-    own_s = max(one.duration_s for one in ask.waiting)
     return (
-        queue,
+        queue_of(gang.queue),
         len(ask.waiting),
         ask.least,
-        own_s if gang.duration_s is None else int(gang.duration_s),
+        duration_of(gang),
         int(gang.submit_s),
         gang.priority,
         max(one.cpu_milli for one in ask.waiting),

@@ -15,10 +15,14 @@ from dataclasses import replace
 import structlog
 
 from scheduler.adapters.node_columns import KeptNodes
+from scheduler.adapters.node_forecasts import KeptForecasts
 from scheduler.adapters.pods import is_batch, member_of
 from scheduler.adapters.task_columns import KeptTasks
 from scheduler.core.extender import Places
+from scheduler.core.kinds import Constraints
 from scheduler.core.member import Decision, Member, Stage
+from scheduler.core.snapshot import NodeColumns
+from scheduler.core.supply_age import aged
 from scheduler.core.ways_in.order import WAYS
 from scheduler.core.ways_in.shape import Key
 from slacktide.errors import BadInput
@@ -33,6 +37,7 @@ class Board:
 
     def __init__(self) -> None:
         self.nodes = KeptNodes()
+        self.forecasts = KeptForecasts()
         self.tasks = KeptTasks()
         self.used: dict[str, list[int]] = {}  # queue -> milli-cores, bytes of what is placed
         self.places = Places(unknown_waits=True)
@@ -40,6 +45,7 @@ class Board:
         self.minding: set[str] = set()  # UIDs with a place that mind who else is there
         self.released: set[str] = set()  # UIDs that have a place and are not bound
         self.touched: set[Key] = set()  # gangs to look at again
+        self._void: dict[str, str] = {}  # UID -> the plan that stands on its pod and holds no more
         self._successors: dict[str, Key] = {}  # UID of a withdrawn pod -> its copy's gang
         self._members: dict[str, Member] = {}  # by UID
         self._gangs: dict[Key, dict[str, Member]] = {}
@@ -65,6 +71,12 @@ class Board:
                 self.nodes.remove(change.before)
                 concerned = True
         return concerned
+
+    def node_columns(self, constraints: Constraints | None, *, now_s: float) -> NodeColumns:
+        """The nodes as they sell now: by their forecasts where there are any."""
+        nodes = self.nodes.columns(constraints)
+        supply = self.forecasts.supply(nodes, self.nodes.table(), now_s=now_s)
+        return nodes if supply is None else aged(nodes, supply, self.tasks.columns(), now_s=now_s)
 
     def member(self, uid: str) -> Member | None:
         """One task, as assumed."""
@@ -120,7 +132,15 @@ class Board:
         """A task that was let go and not bound takes another place: it is not pinned."""
         one = self._members.get(uid)
         if one is not None and one.stage is Stage.RELEASED:
-            self._set(uid, replace(one, stage=Stage.WAITING, node="", decision=None))
+            self._set(uid, _waiting(one))
+
+    def unplace(self, uid: str) -> None:
+        """What stands on a pod that is not pinned holds no more: it is to be planned anew."""
+        one = self._members.get(uid)
+        if one is not None and one.decision is not None:
+            self._void[uid] = one.decision.plan
+            self.assumed.pop(uid, None)
+            self.retract(uid)
 
     def _pod(self, pod: Pod) -> None:
         uid = pod.metadata.uid
@@ -134,6 +154,9 @@ class Board:
             )
             self._set(uid, None)
             return
+        stands = one.decision.plan if one.decision is not None else ""
+        if one.stage is Stage.RELEASED and stands == self._void.get(uid):
+            one = _waiting(one)
         decision = self.assumed.get(uid)
         if decision is not None:
             if _not_yet(one, decision):
@@ -148,7 +171,9 @@ class Board:
             self._out(before)
         if one is not None:
             self._in(one)
-        elif uid in self._successors:
+            return
+        self._void.pop(uid, None)
+        if uid in self._successors:
             self.touched.add(self._successors.pop(uid))
 
     def _out(self, one: Member) -> None:
@@ -205,6 +230,10 @@ def _not_yet(one: Member, decision: Decision) -> bool:
         return True
     elder = one.decision is not None and one.decision.plan != decision.plan
     return one.stage is Stage.RELEASED and elder
+
+
+def _waiting(one: Member) -> Member:
+    return replace(one, stage=Stage.WAITING, node="", decision=None)
 
 
 def _assumed(one: Member, decision: Decision) -> Member:

@@ -1,4 +1,4 @@
-"""The objects that name gangs, and Queue objects, mirrored where the API server has their kind.
+"""Objects about gangs: groups, queues, forecasts, volumes; mirrored where a server has their kind.
 
 A kind that is not installed is asked for again after a while, so a PodGroup's definition that is
 installed later is noticed; a kind that may not be read is said and left alone.
@@ -13,9 +13,11 @@ from typing import Any, Final
 import httpx
 import structlog
 
+from scheduler.adapters.bound_volumes import BoundVolumes
 from scheduler.core.ways_in.shape import Groups
 from slacktide.clock import Clock
 from slacktide.kube.cache import Cache, Change
+from slacktide.kube.forecasts import NodeForecast
 from slacktide.kube.groups import (
     CoschedulingPodGroup,
     Job,
@@ -27,9 +29,13 @@ from slacktide.kube.groups import (
 from slacktide.kube.queues import Queue
 from slacktide.kube.reading import Resource, readable
 from slacktide.kube.reflector import Reflector
+from slacktide.kube.volumes import PersistentVolume, PersistentVolumeClaim
 
 KINDS: Final[dict[str, tuple[str, type[Any]]]] = {
     "queues": ("/apis/slacktide.io/v1alpha1/queues", Queue),
+    "forecasts": ("/apis/slacktide.io/v1alpha1/nodeforecasts", NodeForecast),
+    "volumes": ("/api/v1/persistentvolumes", PersistentVolume),
+    "claims": ("/api/v1/persistentvolumeclaims", PersistentVolumeClaim),
     "native": ("/apis/scheduling.k8s.io/v1alpha2/podgroups", NativePodGroup),
     "coscheduling": ("/apis/scheduling.x-k8s.io/v1alpha1/podgroups", CoschedulingPodGroup),
     "volcano": ("/apis/scheduling.volcano.sh/v1beta1/podgroups", VolcanoPodGroup),
@@ -37,7 +43,9 @@ KINDS: Final[dict[str, tuple[str, type[Any]]]] = {
     "jobsets": ("/apis/jobset.x-k8s.io/v1alpha2/jobsets", JobSet),
     "ray_clusters": ("/apis/ray.io/v1/rayclusters", RayCluster),
 }
-AGAIN_S: Final = 60.0  # for a kind that is not there
+NO_GROUPS: Final = frozenset({"queues", "forecasts", "volumes", "claims"})
+AGAIN_S: Final = 10.0  # for a kind that is not there
+SOON_S: Final = 1.0  # where there was no answer
 
 log = structlog.get_logger()
 
@@ -61,14 +69,19 @@ class GroupMirrors:
         self._namespace = namespace
         self._held: dict[str, dict[tuple[str, str], Any]] = {name: {} for name in KINDS}
         self.groups = Groups(
-            **{name: held for name, held in self._held.items() if name != "queues"}
+            **{name: held for name, held in self._held.items() if name not in NO_GROUPS}
         )
-        self.unread: set[str] = set()  # kinds that are there and may not be read
+        self.bound = BoundVolumes(self._held["volumes"], self._held["claims"])
+        self.unread: set[str] = set()  # kinds that may not be read
         self._looked = {name: asyncio.Event() for name in KINDS}
 
     def queues(self) -> Collection[Queue]:
         """The Queue objects as they are now."""
         return self._held["queues"].values()
+
+    def forecast(self, node: str) -> NodeForecast | None:
+        """Of a node, as it is now."""
+        return self._held["forecasts"].get(("", node))
 
     async def synced(self) -> None:
         """Returns when every kind is mirrored, or known not to be there."""
@@ -100,14 +113,16 @@ class GroupMirrors:
 
     async def _readable(self, name: str, path: str) -> str:
         """Where the kind can be read; nowhere where it is not installed, or not for us."""
-        self.unread.discard(name)
         try:
             found = await readable(self._client, path, namespace=self._namespace)
-        except httpx.HTTPError:
-            return path  # whether it is there will show; its mirror goes on trying
-        if found.status == httpx.codes.FORBIDDEN:
+        except httpx.HTTPError:  # a mirror of what is not there would never be synced
+            await asyncio.sleep(SOON_S)
+            return await self._readable(name, path)
+        if found.status != httpx.codes.FORBIDDEN:
+            self.unread.discard(name)
+        elif name not in self.unread:
             self.unread.add(name)
-            log.warning("may not be read; gangs of this kind wait", path=path)
+            log.warning("may not be read; the scheduler goes on without this kind", path=path)
         return found.path
 
     def _take(self, name: str, changes: Sequence[Change[Any]]) -> None:

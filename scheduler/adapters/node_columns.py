@@ -1,8 +1,7 @@
 """Nodes as columns that events keep, so a round costs what changed and not what there is.
 
-What is sold of a node is its allocatable `batch-*`: the supply publishes there what the forecast
-leaves, so one horizon stands for all. Forecasts of several horizons come in at `columns`, which is
-the only place that names a horizon.
+What is sold of a node is its allocatable `batch-*`, over one horizon that stands for all. Where
+nodes have forecasts those bound it further, over several (`node_forecasts`, `supply_age`).
 
 Always holds: `held` is the exact sum (whole milli-cores and bytes) of what was taken and not given
 back; a node that went keeps its row until another takes it, closed and with nothing to sell.

@@ -71,6 +71,8 @@ def member_of(pod: Pod) -> Member:
         replaces=notes.get(ANNOTATION_REPLACES, ""),
         plain=_is_plain(pod),
         minds=_minds(pod),
+        pinned=b'"matchFields"' in bytes(pod.spec.affinity),
+        nominated=pod.status.nominated_node_name,
     )
 
 

@@ -1,5 +1,8 @@
 """What is written on a pod to let it go: the decision, its pin and the lifted gate in one patch.
 
+In place of the pin, which lasts as long as the pod, a node may be nominated beforehand: a patch of
+the pod's status, which kube-scheduler heeds first and takes back where it fails.
+
 Always holds: a patch names the UID it was meant for and the gate it found, so it is refused where
 another planner was faster or another pod has the name by now; the same patch sent twice changes
 nothing the second time.
@@ -35,6 +38,14 @@ def release(pod: Pod, member: Member, decision: Decision, *, pin: bool) -> Opera
             affinity = pinned(pod.spec.affinity, decision.node)
             operations.append({"op": "add", "path": "/spec/affinity", "value": affinity})
     return [*operations, *annotated(pod, ANNOTATION_DECISION, decision_text(decision))]
+
+
+def nomination(member: Member, decision: Decision) -> Operations:
+    """The patch of a pod's status that has kube-scheduler try its node first."""
+    return [
+        {"op": "test", "path": "/metadata/uid", "value": member.uid},
+        {"op": "add", "path": "/status/nominatedNodeName", "value": decision.node},
+    ]
 
 
 def annotated(pod: Pod, name: str, text: str) -> Operations:

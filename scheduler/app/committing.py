@@ -24,7 +24,7 @@ import msgspec
 import structlog
 
 from scheduler.adapters.board import Board
-from scheduler.adapters.release import binding, release
+from scheduler.adapters.release import binding, nomination, release
 from scheduler.core.extender import WAITS, Binding
 from scheduler.core.member import Decision, Member, Stage, decision_of
 from slacktide.clock import Clock
@@ -59,6 +59,7 @@ class Commits:
     clock: Clock
     refuse: Callable[[str, float], None]  # (UID, until)
     direct: bool = False  # bind what needs no kube-scheduler
+    nominate: bool = False  # the node, instead of pinning the pod to it
     written: dict[str, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
     _due: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
     _again_s: dict[str, float] = field(default_factory=dict)  # UID -> not to be sent before
@@ -133,7 +134,12 @@ class Commits:
 
     async def _patched(self, pod: Pod, member: Member, decision: Decision, *, pin: bool) -> Written:
         self.written["patch"] += 1
-        operations = release(pod, member, decision, pin=pin)
+        if self.nominate:
+            status = nomination(member, decision)
+            written = await self.writer.patch(f"{path_of(member)}/status", status, kind=JSON)
+            if not written.done:
+                return written
+        operations = release(pod, member, decision, pin=pin and not self.nominate)
         return await self.writer.patch(path_of(member), operations, kind=JSON)
 
     async def _is_so(self, member: Member, decision: Decision, *, bound: bool) -> bool:

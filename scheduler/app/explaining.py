@@ -189,7 +189,7 @@ class Explaining:
             return None
         constraints, kind = compile_constraints(nodes.table(), [rules], RunningPods.none())
         return why_here(
-            nodes.columns(constraints),
+            self._view.board.node_columns(constraints, now_s=self._now_s),
             row,
             cpu_cores=one.cpu_milli / 1_000,
             memory_bytes=float(one.memory_bytes),

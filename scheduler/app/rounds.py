@@ -24,9 +24,10 @@ from scheduler.adapters.board import Board
 from scheduler.adapters.queue_tree import Queues
 from scheduler.core.explain import Blocked, Placement
 from scheduler.core.member import Decision, Member, Stage
-from scheduler.core.members import gang_of
+from scheduler.core.members import Gang, gang_of
 from scheduler.core.plan import Plan, plan
 from scheduler.core.reserve import Reservation
+from scheduler.core.run_times import Durations
 from scheduler.core.snapshot import Snapshot
 from scheduler.core.standing import Standing, inferred_whole, standing
 from scheduler.core.ways_in.shape import Groups, Key
@@ -84,17 +85,18 @@ class Rounds:
     queues: Queues
     pod_of: PodOf
     groups: Groups = field(default_factory=Groups)
+    read: ReadRules = field(default_factory=ReadRules)
     run: str = "0"  # unique to this process, so that no plan has the name of another
     epoch: int = 0
     standings: dict[Key, Standing] = field(default_factory=dict)
     refused: dict[str, float] = field(default_factory=dict)  # UID -> when it may be tried again
+    durations: Durations = field(default_factory=Durations)
     _whole: set[Key] = field(default_factory=set)
     _asking: set[Key] = field(default_factory=set)
     _later_s: dict[Key, float] = field(default_factory=dict)  # gangs that only time keeps
     _plans: int = 0
     _kept: Reservation | None = None
     _unready: list[Unready] = field(default_factory=list)
-    _read: ReadRules = field(default_factory=ReadRules)
     _told: int = 0  # where the next look at reasons begins
 
     def begin(self, *, epoch: int, now_s: float) -> None:
@@ -155,6 +157,7 @@ class Rounds:
         if not members:
             self.standings.pop(key, None)
             self._whole.discard(key)
+            self.durations.gone(key)
             return
         pods = [pod for uid in members if (pod := self.pod_of(uid)) is not None]
         try:
@@ -171,6 +174,7 @@ class Rounds:
         self.standings[key] = found
         if found.whole:
             self._whole.add(key)
+        self.durations.looked(gang, members.values(), now_s=now_s)
         if gang.reason and gang.ready_at_s is None:
             self._unready.append(Unready(key, next(iter(members.values())), gang.reason))
         if found.asks:
@@ -181,7 +185,7 @@ class Rounds:
 
     async def _planned(self, gangs: Iterable[Key], *, now_s: float) -> Outcome:
         rows = rows_of(
-            {gang: self.standings[gang] for gang in gangs}, pod_of=self.pod_of, read=self._read
+            {gang: self.standings[gang] for gang in gangs}, pod_of=self.pod_of, read=self.read
         )
         if not rows:
             return Outcome()
@@ -189,8 +193,10 @@ class Rounds:
             rows,
             self.board,
             queue_of=self.queues.index,
+            duration_of=self._duration_s,
             pod_of=self.pod_of,
-            read=self._read,
+            read=self.read,
+            now_s=now_s,
         )
         snapshot = Snapshot(
             nodes=asked.nodes,
@@ -220,13 +226,16 @@ class Rounds:
                     strict=False,  # an elastic role may get fewer places than it has tasks
                 )
             ]
-            members = self._assumed(where, now_s=now_s)
+            for_s = int(asked.columns.duration_s[lead])
+            members = self._assumed(where, now_s=now_s, for_s=for_s)
             if members:
-                reason = outcome.reason(placements[0].gang)
+                reason = outcome.reason(placements[0].gang) + self._said(asked.rows[lead])
                 placed.append(Placed(asked.rows[lead].gang, members, reason))
         return tuple(placed)
 
-    def _assumed(self, where: list[tuple[Member, str]], *, now_s: int) -> tuple[Member, ...]:
+    def _assumed(
+        self, where: list[tuple[Member, str]], *, now_s: int, for_s: int
+    ) -> tuple[Member, ...]:
         """Takes places for true; nobody's where the world has moved on while it was planned."""
         if not all(self.board.nodes.is_open(node) for node in {node for _, node in where}):
             return ()
@@ -242,10 +251,17 @@ class Rounds:
                 epoch=self.epoch,
                 newest_s=newest_s,
                 at_s=now_s,
+                for_s=for_s,
             )
             self.board.assume(one.uid, decision)
         found = (self.board.member(one.uid) for one, _ in where)
         return tuple(one for one in found if one is not None)
+
+    def _duration_s(self, gang: Gang) -> int:
+        return self.durations.of(gang, longest_s=self.board.forecasts.longest_s)
+
+    def _said(self, row: Row) -> str:
+        return self.durations.said(row.standing.gang, longest_s=self.board.forecasts.longest_s)
 
     def _still_waits(self, one: Member) -> bool:
         now = self.board.member(one.uid)
@@ -259,12 +275,13 @@ class Rounds:
         begin = self._told % len(pending)
         self._told = begin + MOST_REASONS
         return tuple(
-            _waits(rows[row], outcome, row) for row in pending[begin : begin + MOST_REASONS]
+            _waits(rows[row], outcome, row, said=self._said(rows[row]))
+            for row in pending[begin : begin + MOST_REASONS]
         )
 
 
-def _waits(row: Row, outcome: Plan, index: int) -> Waits:
+def _waits(row: Row, outcome: Plan, index: int, *, said: str) -> Waits:
     blocked, reservation = outcome.blocked(index), outcome.reservation
     holds = reservation is not None and blocked is Blocked.HOLDS_RESERVATION
     start_s = reservation.start_s if reservation is not None and holds else None
-    return Waits(row.gang, row.ask.waiting[0], blocked, outcome.reason(index), start_s)
+    return Waits(row.gang, row.ask.waiting[0], blocked, outcome.reason(index) + said, start_s)

@@ -38,6 +38,13 @@ class SchedulerMetrics:
             registry=self._registry,
         )
 
+        self._forecasts = Gauge(
+            "slacktide_scheduler_forecasts",
+            "Nodes' forecasts, by how far they aged: fresh, stale, decaying, closed",
+            ["rung"],
+            registry=self._registry,
+        )
+
     def round(
         self,
         *,
@@ -58,6 +65,11 @@ class SchedulerMetrics:
         self._withdrawn.set(withdrawn)
         for kind, count in written.items():
             self._written.labels(kind).set(count)
+
+    def forecasts(self, by_rung: Mapping[str, int]) -> None:
+        """How old nodes' forecasts are."""
+        for rung, count in by_rung.items():
+            self._forecasts.labels(rung).set(count)
 
     def page(self) -> bytes:
         """As Prometheus reads it."""

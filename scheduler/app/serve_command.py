@@ -23,7 +23,7 @@ from slacktide.kube.election import LeaseLost
 @click.option("--context", help="Of the kubeconfig; else its current one.")
 @click.option(
     "--mode",
-    type=click.Choice(["gated", "direct", "extender"]),
+    type=click.Choice(["gated", "nominated", "direct", "extender"]),
     default="gated",
     show_default=True,
     help="How tasks are let go; see below.",
@@ -66,9 +66,11 @@ def scheduler(
     """Place gangs of batch pods whole, and answer kube-scheduler's extender calls.
 
     gated: pods arrive with the gate slacktide.io/gang; one patch pins each to its node and lifts
-    the gate, and kube-scheduler with the extender verifies and binds. extender: the same for pods
-    without gates, which wait in the extender's filter. direct: pods that use only batch resources
-    are bound at once; the others as in gated.
+    the gate, and kube-scheduler with the extender verifies and binds. nominated: a patch of the
+    pod's status nominates the node instead of pinning the pod to it, so where that node cannot take
+    it any more it is planned anew, and its pod stays. extender: as gated, for pods without gates,
+    which wait in the extender's filter. direct: pods that use only batch resources are bound at
+    once; the others as in gated.
 
     GET /metrics, /healthz and /readyz answer on the extender's port.
 
@@ -83,6 +85,7 @@ def scheduler(
         host=host,
         port=extender_port,
         direct=mode == "direct",
+        nominate=mode == "nominated",
         every_s=round_ms / 1_000,
         window_s=window_s,
         lease_s=float(lease_s),

@@ -26,13 +26,15 @@ import httpx
 import structlog
 import uvicorn
 
+from scheduler.adapters.asking import ReadRules
 from scheduler.adapters.board import Board
-from scheduler.adapters.group_mirrors import GroupMirrors
+from scheduler.adapters.group_mirrors import NO_GROUPS, GroupMirrors
 from scheduler.adapters.queue_tree import Queues
 from scheduler.app.committing import AT_ONCE, Commits
 from scheduler.app.extender_server import Extender
 from scheduler.app.front import Front
 from scheduler.app.notices import PER_S, Notices
+from scheduler.app.replanning import Replanning
 from scheduler.app.rounds import Outcome, Rounds
 from scheduler.app.scheduler_metrics import SchedulerMetrics
 from scheduler.app.withdrawing import Patience
@@ -62,6 +64,7 @@ class Serving:
     host: str = "127.0.0.1"
     port: int = 8082
     direct: bool = False
+    nominate: bool = False
     every_s: float = 0.1  # rounds are no closer together
     window_s: float = 20.0
     lease_s: float = 15.0
@@ -117,6 +120,7 @@ class Scheduler:
             Queues(),
             pod_of=pods.get,
             groups=self._groups.groups,
+            read=ReadRules(self._groups.bound),
             run=serving.me.rpartition("-")[2],
         )
         self._commits = Commits(
@@ -127,7 +131,9 @@ class Scheduler:
             steady,
             refuse=self._rounds.refused.__setitem__,
             direct=serving.direct,
+            nominate=serving.nominate,
         )
+        self._replanning = Replanning(self.board, steady, self._rounds.refused.__setitem__)
         self._patience = Patience(self.board, client, writer, steady, window_s=serving.window_s)
         few = Writer(client, clock=steady, per_s=PER_S, burst=int(PER_S), may_write=may_write)
         self._notices = Notices(self.board, pods, few, serving.me)
@@ -165,7 +171,10 @@ class Scheduler:
         if kind == "queues":
             self._rounds.queues_changed(self._groups.queues())
             self._changed.set()
-        else:
+        elif kind == "forecasts":
+            self.board.forecasts.take(name, self._groups.forecast(name))
+            self._changed.set()
+        elif kind not in NO_GROUPS:
             self._wake(concerned=self.board.group_changed(namespace, name))
 
     def _wake(self, *, concerned: bool) -> None:
@@ -185,6 +194,8 @@ class Scheduler:
 
     async def _round(self) -> None:
         begun_s = self._steady.now_s()
+        if self._serving.nominate:
+            self._replanning.look()
         outcome = await self._rounds.once(now_s=self._wall.now_s(), steady_s=begun_s)
         self._commits.send([one.uid for placed in outcome.placed for one in placed.members])
         self._commits.send_again()
@@ -194,6 +205,7 @@ class Scheduler:
         self._measure(outcome, self._steady.now_s() - begun_s)
 
     def _measure(self, outcome: Outcome, took_s: float) -> None:
+        self.metrics.forecasts(self.board.forecasts.by_rung(now_s=self._wall.now_s()))
         self.metrics.round(
             asked=outcome.asked,
             placed=len(outcome.placed),

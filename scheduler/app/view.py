@@ -22,7 +22,7 @@ import numpy as np
 
 from scheduler.adapters.asking import Asking, ReadRules, asking, rows_of
 from scheduler.adapters.board import Board
-from scheduler.adapters.group_mirrors import GroupMirrors
+from scheduler.adapters.group_mirrors import NO_GROUPS, GroupMirrors
 from scheduler.adapters.planner_lease import planner_of
 from scheduler.adapters.queue_tree import Queues
 from scheduler.app.rounds import Rounds
@@ -42,7 +42,7 @@ from scheduler.core.picture import (
 from scheduler.core.plan import plan
 from scheduler.core.queue_facts import Holdings, queue_facts, turns_of
 from scheduler.core.reserve import Reservation
-from scheduler.core.snapshot import RunningColumns, Snapshot
+from scheduler.core.snapshot import NodeColumns, RunningColumns, Snapshot
 from scheduler.core.ways_in.shape import Key
 from slacktide.clock import SteadyClock, WallClock
 from slacktide.contract import ANNOTATION_REASON, ANNOTATION_RESERVED
@@ -60,7 +60,10 @@ NODES: Final = "/api/v1/nodes"
 ANSWERS_WITHIN_S: Final = 120.0  # a hundred thousand pods take a minute on a busy server
 MOST_REASONS: Final = 300
 MILLI: Final = 1_000.0
-_NO_QUEUES: Final = "queues may not be listed: of each nothing but its name is known, from gangs"
+_NEEDED: Final = {
+    "queues": "queues may not be listed: of each nothing but its name is known, from gangs",
+    "forecasts": "NodeForecasts may not be listed: nodes are taken to sell all that they hold",
+}
 _KINDS: Final = {
     "native": "PodGroups of scheduling.k8s.io",
     "coscheduling": "PodGroups of scheduling.x-k8s.io",
@@ -95,9 +98,13 @@ class View:
         self.groups = self._mirrors.groups
         self._queues = Queues()
         self.rounds = Rounds(
-            self.board, self._queues, pod_of=self.pods.get, groups=self.groups, run="view"
+            self.board,
+            self._queues,
+            pod_of=self.pods.get,
+            groups=self.groups,
+            read=ReadRules(self._mirrors.bound),
+            run="view",
         )
-        self._read = ReadRules()
         self._listed = asyncio.Event()
         self._unseen: list[str] = []
         self._may_ask = True
@@ -163,9 +170,10 @@ class View:
         wish, now_s = wish or Wish(), self._wall.now_s() if now_s is None else now_s
         dry = self.dry_round(now_s=now_s, starts=wish.starts)
         facts = self._gang_facts(dry, wish, now_s=now_s)
-        held = self._holdings()
+        columns = self.board.node_columns(None, now_s=now_s)
+        held = self._holdings(columns)
         members = list(self.members())
-        nodes = node_facts(self.board.nodes.columns(), members)
+        nodes = node_facts(columns, members)
         return Picture(
             at_s=now_s,
             cluster=cluster_fact(nodes, facts, members),
@@ -218,11 +226,11 @@ class View:
         ahead = (
             foreseen(whole, outcome, now_s=int(now_s), queue_of_running=queue) if starts else never
         )
-        return DryRound(snapshot, outcome, keys, ahead)
+        return DryRound(snapshot, outcome, keys, ahead, self._said(asked))
 
     def unseen(self) -> tuple[str, ...]:
         """What may not be read, in words."""
-        queues = [_NO_QUEUES] if "queues" in self._mirrors.unread else []
+        queues = [said for kind, said in _NEEDED.items() if kind in self._mirrors.unread]
         planner = [self._no_planner] if self._no_planner else []
         return (*self._unseen, *queues, *self._unread(), *planner, *self._silence())
 
@@ -247,15 +255,17 @@ class View:
         asks = {
             key: one for key, one in sorted(self.rounds.standings.items(), key=_by_key) if one.asks
         }
-        rows = rows_of(asks, pod_of=self.pods.get, read=self._read)
+        rows = rows_of(asks, pod_of=self.pods.get, read=self.rounds.read)
         if not rows:
             return None
         asked = asking(
             rows,
             self.board,
             queue_of=self._queues.index,
+            duration_of=self._duration_s,
             pod_of=self.pods.get,
-            read=self._read,
+            read=self.rounds.read,
+            now_s=now_s,
         )
         return asked, Snapshot(
             nodes=asked.nodes,
@@ -264,6 +274,14 @@ class View:
             queues=self._queues.tree,
             used=self._queues.use(self.board.used),
         )
+
+    def _said(self, asked: Asking) -> Callable[[int], str]:
+        """What a row's sentence ends with: where its duration comes from."""
+        longest_s, durations = self.board.forecasts.longest_s, self.rounds.durations
+        return lambda row: durations.said(asked.rows[row].standing.gang, longest_s=longest_s)
+
+    def _duration_s(self, gang: Gang) -> int:
+        return self.rounds.durations.of(gang, longest_s=self.board.forecasts.longest_s)
 
     def _begin(self, now_s: float) -> None:
         if "queues" in self._mirrors.unread:
@@ -306,8 +324,8 @@ class View:
                 return Answer(cause=Cause.UNSEEN.name, reason=f"as the planner wrote: {reason}")
         return None
 
-    def _holdings(self) -> Holdings:
-        columns, use = self.board.nodes.columns(), self._queues.use(self.board.used)
+    def _holdings(self, columns: NodeColumns) -> Holdings:
+        use = self._queues.use(self.board.used)
         room = Room.of(
             columns,
             cpu_cores=columns.free_cpu_cores,
@@ -359,7 +377,9 @@ class View:
     def _object_changed(self, kind: str, namespace: str, name: str) -> None:
         if kind == "queues":
             self.rounds.queues_changed(self._mirrors.queues())
-        else:
+        elif kind == "forecasts":
+            self.board.forecasts.take(name, self._mirrors.forecast(name))
+        elif kind not in NO_GROUPS:
             self.board.group_changed(namespace, name)
         self.changed.set()
 

@@ -92,7 +92,10 @@ class Patience:
         }
         for one in lost:
             if self._lost_until_s[one.uid] <= now_s:
-                await self.take_back(one)
+                if one.pinned:
+                    await self.take_back(one)
+                else:
+                    self.board.unplace(one.uid)
 
     async def take_back(self, one: Member) -> None:
         """Deletes a pod; one that nobody owns is copied first."""

@@ -33,6 +33,7 @@ class DryRound:
     outcome: Plan
     keys: tuple[Key, ...]  # [G] the gang of each row
     start_s: IntArray  # [G] foreseen, NEVER where none is
+    more: Callable[[int], str] = lambda _: ""  # what the sentence of a row ends with
 
     def answers(
         self, *, most_reasons: int, about: Callable[[Key], bool] = lambda _: True
@@ -53,7 +54,9 @@ class DryRound:
             told += tell
             found[key] = Answer(
                 cause=cause.name,
-                reason=_without_place(self.outcome.reason(row)) if tell else UNTOLD,
+                reason=_without_place(self.outcome.reason(row)) + self.more(row)
+                if tell
+                else UNTOLD,
                 position=position,
                 line=line,
                 start_s=self._start_s(row),

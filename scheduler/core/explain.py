@@ -205,7 +205,8 @@ def pending_reason(after: Aftermath, gang: int, pending: IntArray) -> str:
     queue = _queue_of(after, gang)
     shown = after.shares.tightest(queue) if blocked is Blocked.QUEUE_AT_MAX else queue
     return (
-        f"waits, number {place} of {len(line)} in its queue, {_blocking(after, gang, blocked)}: "
+        f"waits, number {place} of {len(line)} in its queue, "
+        f"{_blocking(after, gang, blocked)}{_aged(after, blocked)}: "
         f"{_needs(after, gang)}; there is room for {after.fits_now(gang)} now; "
         f"{_queue(after, shown, used=after.shares.used_cpu_cores[shown])}"
         f"{_unjudged(after, gang)}"
@@ -234,6 +235,13 @@ def _blocking(after: Aftermath, gang: int, blocked: Blocked) -> str:
     if blocked is Blocked.ONLINE_NEEDS_THE_ROOM:
         return f"online needs the room (only {without_batch} would fit if no batch task ran)"
     return _about_reservation(after, blocked)
+
+
+def _aged(after: Aftermath, blocked: Blocked) -> str:
+    """How old the forecasts are, where that may be why."""
+    said = after.snapshot.nodes.supply_note
+    by_supply = blocked in (Blocked.NODES_CLOSED, Blocked.ONLINE_NEEDS_THE_ROOM)
+    return f" ({said})" if said and by_supply else ""
 
 
 def _refused(after: Aftermath, gang: int) -> str:

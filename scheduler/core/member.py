@@ -38,6 +38,7 @@ class Decision(msgspec.Struct, frozen=True):
     epoch: int  # of the lease: who decided
     newest_s: int = 0  # when the youngest of them was created, by the API server's clock
     at_s: int = 0  # when it was decided
+    for_s: int = 0  # it was predicted to run so long; 0: as its pod says
 
 
 _DECISION: Final = msgspec.json.Decoder(Decision)
@@ -80,6 +81,8 @@ class Member:
     replaces: str = ""  # UID of the pod that this one is for, once that one is gone
     plain: bool = False  # asks for batch resources alone, so it may be bound without kube-scheduler
     minds: bool = False  # who else runs beside it
+    pinned: bool = False  # its pod may run on certain nodes alone, for as long as it lives
+    nominated: str = ""  # the node that kube-scheduler is to try first
 
     @property
     def holds(self) -> bool:
@@ -89,8 +92,9 @@ class Member:
     @property
     def end_s(self) -> int:
         """When it is predicted to end, if it started when that was decided."""
-        begun_s = self.decision.at_s if self.decision is not None else self.created_s
-        return begun_s + self.duration_s
+        if self.decision is None:
+            return self.created_s + self.duration_s
+        return self.decision.at_s + (self.decision.for_s or self.duration_s)
 
     @property
     def placed(self) -> bool:

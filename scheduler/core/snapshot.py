@@ -32,6 +32,7 @@ class NodeColumns:
     memory_bytes: FloatArray  # [N]
     open: BoolArray  # [N] False: cordoned, under pressure, or its forecast is stale
     constraints: Constraints | None = None  # what gangs ask beyond room; None: nothing
+    supply_note: str = ""  # what there is to say about how old the forecasts are
 
     def __post_init__(self) -> None:
         nodes, horizons = len(self.names), len(self.horizons_s)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -18,6 +20,7 @@ from slacktide.contract import (
     RESOURCE_BATCH_CPU,
 )
 from slacktide.kube.cache import Change
+from slacktide.kube.forecasts import NodeForecast
 from slacktide.kube.objects import Node, Pod
 
 AT_S = 1_767_225_600  # 2026-01-01T00:00:00Z
@@ -36,6 +39,7 @@ def batch_pod(
     node: str = "",
     phase: str = "Pending",
     leaving: bool = False,
+    nominated: str = "",
     annotations: dict[str, str] | None = None,
     labels: dict[str, str] | None = None,
     **spec: Any,
@@ -67,7 +71,7 @@ def batch_pod(
             "nodeName": node,
             **spec,
         },
-        "status": {"phase": phase},
+        "status": {"phase": phase, "nominatedNodeName": nominated},
     }
     return msgspec.json.decode(msgspec.json.encode(body), type=Pod)
 
@@ -83,6 +87,28 @@ def selling_node(name: str, *, milli: int = 4_000, uid: str = "", **spec: Any) -
         },
     }
     return msgspec.json.decode(msgspec.json.encode(body), type=Node)
+
+
+def forecast(
+    name: str,
+    *cores: float,
+    gib: float = 64,
+    after_s: float = 600.0,
+    hours: tuple[int, ...] = (1, 4, 24),
+) -> NodeForecast:
+    """What a node is forecast to leave free; `after_s` is when that was made."""
+    horizons = [
+        {"seconds": 3_600 * hour, "reclaimable": {"cpu": f"{each}", "memory": f"{gib}Gi"}}
+        for hour, each in zip(hours, cores, strict=True)
+    ]
+    made = datetime.fromtimestamp(AT_S + after_s, UTC).isoformat()
+    return raw_forecast(name, {"madeAt": made, "horizons": horizons})
+
+
+def raw_forecast(name: str, status: object) -> NodeForecast:
+    """With whatever a server lets through as its status."""
+    body = {"metadata": {"name": name, "uid": f"f-{name}"}, "status": status}
+    return msgspec.json.decode(msgspec.json.encode(body), type=NodeForecast)
 
 
 class Planner:
@@ -106,3 +132,9 @@ class Planner:
         """A deletion."""
         del self.pods[pod.metadata.uid]
         self.board.pods_changed([Change(pod, None)])
+
+    def decided_once(self) -> tuple[dict[str, str], dict[str, str]]:
+        """A round: the node of each pod that got one, and why the eldest of others waits."""
+        outcome = asyncio.run(self.rounds.once(now_s=NOW_S, steady_s=0.0))
+        placed = {one.name: one.node for gang in outcome.placed for one in gang.members}
+        return placed, {waits.member.name: waits.reason for waits in outcome.waits}
