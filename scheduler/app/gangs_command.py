@@ -18,7 +18,7 @@ from scheduler.core.lifecycle import ENDED, Phase
 from scheduler.core.picture import Picture
 from slacktide.output import as_table, output_option
 
-NONE = "no gangs here"
+NONE = "no gang is there, or none of that namespace, queue or state"
 
 
 @click.command()
@@ -79,8 +79,15 @@ def gangs(
 def _table(about: Callable[[GangFact], bool]) -> Callable[[Picture], Table]:
     def table(picture: Picture) -> Table:
         rows = [shown(one, now_s=picture.at_s) for one in picture.gangs if about(one)]
-        return as_table(rows, title="" if rows else NONE)
+        return as_table(rows) if rows else nothing(NONE)
 
+    return table
+
+
+def nothing(said: str) -> Table:
+    """A table that says why it is empty."""
+    table = Table.grid()
+    table.add_row(said)
     return table
 
 

@@ -160,7 +160,7 @@ def _headline(picture: Picture) -> RenderableType:
 
 def _pace(picture: Picture, rates: Rates) -> RenderableType:
     one, planner = picture.cluster, picture.planner
-    running = f"{one.running_gangs} gangs run ({one.running_tasks} tasks)"
+    running = f"gangs: {one.running_gangs} run ({one.running_tasks} tasks)"
     parts = [f"{running}, {one.waiting_gangs} wait ({one.waiting_tasks} tasks)"]
     if rates.binds_per_s is not None:
         parts.append(f"{rates.binds_per_s:.3g} binds/s")
@@ -199,6 +199,8 @@ def _queues(picture: Picture) -> RenderableType:
 
 def _waiting(gangs: list[GangFact], *, now_s: float) -> RenderableType:
     waiting = [one for one in gangs if one.waits]
+    if not waiting:
+        return Text("Nobody waits.")
     rows = [gang_row(one, now_s=now_s) for one in waiting[:SHOWN_GANGS]]
     more = f", the first {SHOWN_GANGS}" if len(waiting) > SHOWN_GANGS else ""
     return as_table(rows, title=f"Waiting: {len(waiting)}{more}")

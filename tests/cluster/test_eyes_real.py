@@ -162,6 +162,7 @@ def test_gangs_says_of_each_what_it_has_what_blocks_it_and_when_it_starts(seen: 
     assert "beyond" not in table
     assert [one["gang"] for one in seen.rows(gangs, "--queue", "small")] == ["beyond", "short"]
     assert [one["gang"] for one in seen.rows(gangs, "--state", "running")] == ["sort"]
+    assert seen.run(gangs, "-n", "nowhere").stdout.startswith("no gang is there")
 
 
 def test_queues_says_who_holds_what_and_whose_turn_it_is(seen: Seen) -> None:
@@ -246,7 +247,7 @@ def test_top_prints_the_cluster_once_with_the_planners_own_figures(seen: Seen) -
     told = seen.run(top, "--once", "--nodes", "--metrics", page).stdout
     assert "6 nodes sell 24 cores" in told
     assert "16 used, 8 free" in told
-    assert "1 gangs run (8 tasks), 4 wait (17 tasks)" in told
+    assert "gangs: 1 run (8 tasks), 4 wait (17 tasks)" in told
     assert "ms a round" in told
     assert "team-a/sort" in told
     assert "batch-5" in told
