@@ -112,6 +112,8 @@ def start_text(one: GangFact, *, now_s: float) -> str:
     """When it starts, as a person says it."""
     if not one.asks:
         return ""
+    if one.start_s is None and one.start_after_s is not None:
+        return f"after {duration_text(int(one.start_after_s - now_s))}"
     if one.start_s is None:
         return "not foreseen"
     ahead_s = int(one.start_s - now_s)

@@ -28,7 +28,7 @@ from scheduler.adapters.queue_tree import Queues
 from scheduler.app.rounds import Rounds
 from scheduler.core.answers import DryRound
 from scheduler.core.fit import Room
-from scheduler.core.foresee import NOBODY, foreseen
+from scheduler.core.foresee import NEVER, NOBODY, Starts, foreseen
 from scheduler.core.gang_facts import Answer, Cause, GangFact, gang_fact, in_reading_order
 from scheduler.core.member import Member
 from scheduler.core.members import Gang, gangs_of
@@ -220,11 +220,13 @@ class View:
         asked, snapshot = found
         outcome = plan(snapshot, now_s=int(now_s), kept=self._reserved(asked))
         keys = tuple(row.gang for row in asked.rows)
-        never = np.full(len(keys), -1)
+        unknown = Starts(np.full(len(keys), NEVER), int(now_s))
         running, queue = self._running()
         whole = Snapshot(snapshot.nodes, running, snapshot.gangs, snapshot.queues, snapshot.used)
         ahead = (
-            foreseen(whole, outcome, now_s=int(now_s), queue_of_running=queue) if starts else never
+            foreseen(whole, outcome, now_s=int(now_s), queue_of_running=queue)
+            if starts
+            else unknown
         )
         return DryRound(snapshot, outcome, keys, ahead, self._said(asked))
 

@@ -81,6 +81,7 @@ class GangFact:
     cause: str  # a code, empty where it does not wait
     reason: str
     start_s: float | None  # predicted; None: it does not wait, or no start is foreseen
+    start_after_s: float | None  # where none is: it was looked ahead no further than that
     duration_s: float | None
     nodes: tuple[str, ...]
     decided_s: int | None  # when its newest places were decided
@@ -110,6 +111,7 @@ class Answer:
     position: int | None = None
     line: int | None = None
     start_s: float | None = None
+    start_after_s: float | None = None
 
 
 def gang_fact(
@@ -154,6 +156,7 @@ def gang_fact(
         cause=said.cause if waits else "",
         reason=said.reason if waits else _settled(gang, phase, said),
         start_s=said.start_s if waits else None,
+        start_after_s=said.start_after_s if waits and said.start_s is None else None,
         duration_s=gang.duration_s,
         nodes=tuple(sorted({one.node for one in with_place})),
         decided_s=max((one.decision.at_s for one in with_place if one.decision), default=None),

@@ -147,6 +147,9 @@ def _so_long(seconds: float) -> str:
 
 
 def _start(fact: GangFact, *, now_s: float) -> str:
+    if fact.start_s is None and fact.start_after_s is not None:
+        further = duration_text(int(fact.start_after_s - now_s))
+        return f"No start is foreseen within {further}, and no further was looked."
     if fact.start_s is None:
         return "No start is foreseen: nothing that is expected to end makes way for it."
     ahead_s = int(fact.start_s - now_s)

@@ -295,6 +295,7 @@ export interface GangFact {
   cause: string;
   reason: string;
   start_s: Maybe;
+  start_after_s: Maybe;
   duration_s: Maybe;
   nodes: string[];
   decided_s: Maybe;
