@@ -12,6 +12,7 @@ from predictor.core.history import history_of
 from slacktide.errors import BadInput
 from slacktide.trace import read_trace
 
+
 @click.command()
 @click.argument("node")
 @click.option("--trace", required=True, type=click.Path(path_type=Path), help="A trace folder.")

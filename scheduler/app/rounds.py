@@ -193,7 +193,7 @@ class Rounds:
             rows,
             self.board,
             queue_of=self.queues.index,
-            duration_of=self._duration_s,
+            duration_of=self.duration_s,
             pod_of=self.pod_of,
             read=self.read,
             now_s=now_s,
@@ -257,7 +257,8 @@ class Rounds:
         found = (self.board.member(one.uid) for one, _ in where)
         return tuple(one for one in found if one is not None)
 
-    def _duration_s(self, gang: Gang) -> int:
+    def duration_s(self, gang: Gang) -> int:
+        """How long a gang is taken to run."""
         return self.durations.of(gang, longest_s=self.board.forecasts.longest_s)
 
     def _said(self, row: Row) -> str:

@@ -63,6 +63,8 @@ MILLI: Final = 1_000.0
 _NEEDED: Final = {
     "queues": "queues may not be listed: of each nothing but its name is known, from gangs",
     "forecasts": "NodeForecasts may not be listed: nodes are taken to sell all that they hold",
+    "volumes": "volumes may not be listed: nodes that cannot reach them are not left out",
+    "claims": "volume claims may not be listed: nodes that cannot reach them are not left out",
 }
 _KINDS: Final = {
     "native": "PodGroups of scheduling.k8s.io",
@@ -264,7 +266,7 @@ class View:
             rows,
             self.board,
             queue_of=self._queues.index,
-            duration_of=self._duration_s,
+            duration_of=self.rounds.duration_s,
             pod_of=self.pods.get,
             read=self.rounds.read,
             now_s=now_s,
@@ -281,9 +283,6 @@ class View:
         """What a row's sentence ends with: where its duration comes from."""
         longest_s, durations = self.board.forecasts.longest_s, self.rounds.durations
         return lambda row: durations.said(asked.rows[row].standing.gang, longest_s=longest_s)
-
-    def _duration_s(self, gang: Gang) -> int:
-        return self.rounds.durations.of(gang, longest_s=self.board.forecasts.longest_s)
 
     def _begin(self, now_s: float) -> None:
         if "queues" in self._mirrors.unread:
