@@ -10,13 +10,13 @@ import click
 from rich.table import Table
 
 from scheduler.app.cluster_options import looking, no_such, of_cluster, watch_option
-from scheduler.app.showing import Row, shown_as
+from scheduler.app.showing import Row, narrow, shown_as
 from scheduler.app.view import View, Wish
 from scheduler.core.explain import duration_text
 from scheduler.core.gang_facts import GangFact
 from scheduler.core.lifecycle import ENDED, Phase
 from scheduler.core.picture import Picture
-from slacktide.output import as_table, output_option
+from slacktide.output import output_option
 
 NONE = "no gang is there, or none of that namespace, queue or state"
 
@@ -79,7 +79,7 @@ def gangs(
 def _table(about: Callable[[GangFact], bool]) -> Callable[[Picture], Table]:
     def table(picture: Picture) -> Table:
         rows = [shown(one, now_s=picture.at_s) for one in picture.gangs if about(one)]
-        return as_table(rows) if rows else nothing(NONE)
+        return narrow(rows) if rows else nothing(NONE)
 
     return table
 
@@ -95,9 +95,7 @@ def shown(one: GangFact, *, now_s: float) -> Row:
     """A gang as a row for people."""
     more = f" of {one.wanted}" if one.wanted != one.need else ""
     return {
-        "namespace": one.namespace,
-        "gang": one.gang,
-        "as": one.way_in,
+        "gang": one.id,
         "queue": one.queue,
         "state": one.state.value,
         "have/need": f"{one.have}/{one.need}{more}",
