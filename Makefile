@@ -5,7 +5,7 @@ ARGS ?=
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help venv web up test test-packages lint format bench docs lock clean
+.PHONY: help venv web up cluster test test-packages lint format bench docs lock clean
 
 help: ## what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -24,6 +24,9 @@ web: venv ## the pages, built from dashboard/web
 
 up: venv web ## the main job on this machine: make up ARGS=--once
 	$(BIN)/slacktide up $(ARGS)
+
+cluster: venv ## a Kubernetes with slacktide on this machine, until Ctrl-C: make cluster ARGS=--help
+	@$(BIN)/python -m scripts.cluster $(ARGS)
 
 test: venv web test-packages lint ## every check and test: what CI runs
 	$(BIN)/pytest $(ARGS)
@@ -45,7 +48,7 @@ bench: venv ## lists the benchmarks
 	@$(BIN)/python -m bench
 
 docs: venv ## the generated parts of docs/ (settings, command line, the worked example)
-	$(BIN)/python scripts/build_docs.py
+	$(BIN)/python -m scripts.build_docs
 	$(BIN)/python -m scripts.build_worked_example
 
 lock: venv ## requirements/*.txt anew, hash-pinned, without download addresses

@@ -1,4 +1,4 @@
-"""Writes the generated pages of docs/: settings and commands, from the code that has them.
+"""Writes the generated pages: settings, commands and the chart's values, from what has them.
 
 `--check` writes nothing and fails where a page is not what the code says.
 """
@@ -13,6 +13,7 @@ from pathlib import Path
 
 import click
 
+from scripts import chart_values
 from slacktide.cli import COMMAND_GROUP, build
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -38,8 +39,12 @@ SETTINGS = (
 
 
 def main() -> int:
-    """Write or check both pages."""
-    pages = {"docs/settings.md": settings_page(), "docs/commands.md": commands_page()}
+    """Write or check the pages."""
+    pages = {
+        "docs/settings.md": settings_page(),
+        "docs/commands.md": commands_page(),
+        "charts/slacktide/README.md": chart_values.readme(),
+    }
     stale = [name for name, text in pages.items() if not _is(ROOT / name, text)]
     if "--check" in sys.argv[1:]:
         if stale:

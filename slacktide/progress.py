@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
+import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 Item = TypeVar("Item")
-
-SAY_EVERY_SHARE = 0.25  # where nobody watches a terminal
 
 
 def bars() -> Progress:
@@ -28,10 +28,15 @@ def bars() -> Progress:
     )
 
 
-def progress_over(items: Iterable[Item], *, total: int, what: str) -> Iterator[Item]:
-    """The items, with a bar that names what is going on."""
+def progress_over(
+    items: Iterable[Item], *, total: int, what: str, often_s: float = float("inf")
+) -> Iterator[Item]:
+    """The items, with a bar that names what is going on; in a log, a line each `often_s`."""
     with bars() as shown:
-        task = shown.add_task(what, total=total, note="")
-        for item in items:
+        task, said_s = shown.add_task(what, total=total, note=""), time.monotonic()
+        for done, item in enumerate(items, start=1):
             yield item
             shown.advance(task)
+            if shown.disable and time.monotonic() - said_s >= often_s:
+                said_s = time.monotonic()
+                click.echo(f"{what}: {done} of {total}", err=True)

@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from scheduler.core.queue_objects import planted
+from scheduler.core.queue_objects import Planted, planted
 from scheduler.core.queues import QueueTree, QueueUse
 from slacktide.kube.queues import Queue
 
@@ -23,6 +23,11 @@ class Queues:
     def plant(self, objects: Iterable[Queue]) -> None:
         """Takes the Queue objects as they are now."""
         self._planted = planted(objects)
+
+    @property
+    def planted(self) -> Planted:
+        """The tree, and what was odd about its objects."""
+        return self._planted
 
     @property
     def tree(self) -> QueueTree:

@@ -193,7 +193,7 @@ class Explaining:
             row,
             cpu_cores=one.cpu_milli / 1_000,
             memory_bytes=float(one.memory_bytes),
-            duration_s=one.duration_s,
+            duration_s=(one.decision.for_s if one.decision else 0) or one.duration_s,
             kind=int(np.asarray(kind)[0]),
         )
 

@@ -11,7 +11,7 @@ Always holds: telling never delays placing; a reason is written on pods that wai
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
@@ -21,6 +21,7 @@ from scheduler.adapters.release import Operations, annotated
 from scheduler.app.committing import path_of
 from scheduler.app.rounds import Outcome, Placed, Waits
 from scheduler.core.explain import Blocked
+from scheduler.core.lifecycle import Phase
 from scheduler.core.member import Member, Stage
 from scheduler.core.ways_in.shape import Key
 from slacktide.contract import ANNOTATION_REASON, ANNOTATION_RESERVED, GROUP
@@ -32,6 +33,8 @@ PER_S: Final = 20.0
 MOST_LATE: Final = 200  # in the queue
 MOST_REMEMBERED: Final = 100_000  # gangs whose last cause is known
 
+Said = tuple[str, str, str]  # type, reason, message
+
 PLACED: Final = ("Normal", "GangPlaced", "every task that the gang needs has a place")
 UNREADY: Final = ("Normal", "GangIncomplete", "not all that it needs is there yet")
 WITHDRAWN: Final = (
@@ -39,6 +42,14 @@ WITHDRAWN: Final = (
     "GangWithdrawn",
     "it was bound in part for too long and is taken back to start whole",
 )
+CLAIMS: Final = ("Normal", "GangMakesClaim", "running tasks are evicted so that it starts")
+EVICTED: Final = ("Warning", "GangEvicted", "it makes room for a gang that has the better claim")
+ENTERED: Final[Mapping[Phase, Said]] = {
+    Phase.PREEMPTED: ("Warning", "GangPreempted", "it lost its place, and is tried again"),
+    Phase.RESUMED: ("Normal", "GangResumed", "all that it needs runs again"),
+    Phase.SUSPENDED: ("Normal", "GangSuspended", "its owner suspended it"),
+    Phase.FAILED: ("Warning", "GangFailed", "it has failed, or its time is up"),
+}
 WAITS: Final[Mapping[Blocked, str]] = {
     Blocked.LARGER_THAN_CLUSTER: "the gang is larger than the nodes hold",
     Blocked.QUEUE_AT_MAX: "its queue is at its maximum",
@@ -52,7 +63,6 @@ WAITS: Final[Mapping[Blocked, str]] = {
     Blocked.ONLINE_NEEDS_THE_ROOM: "online needs the room",
 }
 
-Said = tuple[str, str, str]  # type, reason, message
 SILENT: Final = ("", "", "")  # no Event: only the sentence is another
 
 
@@ -94,6 +104,19 @@ class Notices:
         first = next(iter(self.board.members(gang)), None)
         if first is not None:
             self._tell(gang, WITHDRAWN[1], first, WITHDRAWN)
+
+    def of_claim(self, victims: Iterable[Member], gang: Key, first: Member) -> None:
+        """Takes who makes way for whom."""
+        self._tell(gang, CLAIMS[1], first, CLAIMS)
+        for one in victims:
+            self._said.pop(one.gang, None)
+            self._tell(one.gang, EVICTED[1], one, EVICTED)
+
+    def of_life(self, gang: Key, phase: Phase) -> None:
+        """Takes the phase that a gang has entered."""
+        first = next(iter(self.board.members(gang)), None)
+        if first is not None and phase in ENTERED:
+            self._tell(gang, phase.value, first, ENTERED[phase])
 
     async def run(self) -> None:
         """Tells for ever."""

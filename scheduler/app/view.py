@@ -22,9 +22,10 @@ import numpy as np
 
 from scheduler.adapters.asking import Asking, ReadRules, asking, rows_of
 from scheduler.adapters.board import Board
-from scheduler.adapters.group_mirrors import NO_GROUPS, GroupMirrors
+from scheduler.adapters.group_mirrors import GROUPS, KINDS, OF_THE_PLANNER, GroupMirrors
 from scheduler.adapters.planner_lease import planner_of
 from scheduler.adapters.queue_tree import Queues
+from scheduler.app.lives import Lives
 from scheduler.app.rounds import Rounds
 from scheduler.core.answers import DryRound
 from scheduler.core.fit import Room
@@ -95,7 +96,11 @@ class View:
         self.board, self.pods = Board(), Cache[Pod]()
         self.changed = asyncio.Event()
         self._mirrors = GroupMirrors(
-            client, clock=self._steady, changed=self._object_changed, namespace=namespace
+            client,
+            clock=self._steady,
+            changed=self._object_changed,
+            namespace=namespace,
+            kinds=KINDS.keys() - OF_THE_PLANNER,
         )
         self.groups = self._mirrors.groups
         self._queues = Queues()
@@ -105,6 +110,7 @@ class View:
             pod_of=self.pods.get,
             groups=self.groups,
             read=ReadRules(self._mirrors.bound),
+            lives=Lives(self.board, self.pods.get, self.groups),
             run="view",
         )
         self._listed = asyncio.Event()
@@ -308,6 +314,7 @@ class View:
                 self.rounds.standings.get(key),
                 list(self.board.members(key)),
                 said.get(key) or self._written(key),
+                self.rounds.lives.lives.get(key),
                 now_s=now_s,
             )
             for key, gang in self.gangs(now_s=now_s).items()
@@ -380,7 +387,8 @@ class View:
             self.rounds.queues_changed(self._mirrors.queues())
         elif kind == "forecasts":
             self.board.forecasts.take(name, self._mirrors.forecast(name))
-        elif kind not in NO_GROUPS:
+        elif kind in GROUPS:
+            self.rounds.lives.group_changed(namespace, name)
             self.board.group_changed(namespace, name)
         self.changed.set()
 

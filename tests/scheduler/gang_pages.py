@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,7 +57,7 @@ class Page:
 
     def pods(self) -> list[Pod]:
         """Its pods: those that it has, and those that its owner would make."""
-        return [made for one in self.objects for made in _pods(one)]
+        return [_there(made) for one in self.objects for made in pods_of(one)]
 
 
 def pages() -> list[Page]:
@@ -73,8 +73,9 @@ def _page(file: Path) -> Page:
     return Page(file.stem, said[1], int(said[2]), said[3], manifest[1])
 
 
-def _pods(one: dict[str, Any]) -> Iterator[Pod]:
-    makers = {
+def pods_of(one: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """The pods of one object of a page, as its operator makes them; a pod is its own."""
+    makers: Mapping[str, Callable[[str, Any], Iterator[dict[str, Any]]]] = {
         "Pod": lambda name, _spec: iter([_pod(name, one)]),
         "Job": _of_job,
         "JobSet": _of_job_set,
@@ -86,15 +87,23 @@ def _pods(one: dict[str, Any]) -> Iterator[Pod]:
         yield from makers[one["kind"]](one["metadata"]["name"], one["spec"])
 
 
-def _of_job_set(name: str, spec: Mapping[str, Any]) -> Iterator[Pod]:
+def jobs_of(
+    name: str, spec: Mapping[str, Any]
+) -> Iterator[tuple[str, Mapping[str, Any], dict[str, str]]]:
+    """The Jobs of a JobSet: name, spec, and the labels that its operator gives to their pods."""
     for job in spec["replicatedJobs"]:
         labels = {"jobset-name": name, "replicatedjob-name": job["name"]}
         for k in range(job["replicas"]):
             of_set = prefixed("jobset.sigs.k8s.io/", labels)
-            yield from _of_job(f"{name}-{job['name']}-{k}", job["template"]["spec"], of_set)
+            yield f"{name}-{job['name']}-{k}", job["template"]["spec"], of_set
 
 
-def _of_ray_cluster(name: str, spec: Mapping[str, Any]) -> Iterator[Pod]:
+def _of_job_set(name: str, spec: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    for job, of_job, labels in jobs_of(name, spec):
+        yield from _of_job(job, of_job, labels)
+
+
+def _of_ray_cluster(name: str, spec: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     head = prefixed("ray.io/", {"cluster": name, "node-type": "head", "group": "headgroup"})
     yield _pod(f"{name}-head", spec["headGroupSpec"]["template"], head)
     for group in spec["workerGroupSpecs"]:
@@ -103,23 +112,37 @@ def _of_ray_cluster(name: str, spec: Mapping[str, Any]) -> Iterator[Pod]:
             yield _pod(f"{name}-{k}", group["template"], prefixed("ray.io/", labels))
 
 
-def _of_spark_application(name: str, spec: Mapping[str, Any]) -> Iterator[Pod]:
-    of_driver = {"spark-app-selector": name, "spark-role": "driver"}
-    labels = spec["driver"]["labels"] | of_driver
-    yield _pod(f"{name}-driver", {"metadata": {"labels": labels}})
+def _of_spark_application(name: str, spec: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    yield _of_spark(name, spec, "driver", f"{name}-driver")
 
 
-def _of_mpi_job(name: str, spec: Mapping[str, Any]) -> Iterator[Pod]:
+def executors_of(name: str, spec: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """The pods that a SparkApplication's driver makes once it runs."""
+    for k in range(spec["executor"]["instances"]):
+        yield _of_spark(name, spec, "executor", f"{name}-exec-{k}")
+
+
+def _of_spark(name: str, spec: Mapping[str, Any], role: str, pod: str) -> dict[str, Any]:
+    asked = spec[role]
+    labels = asked["labels"] | {"spark-app-selector": name, "spark-role": role}
+    gib = int(asked["memory"].removesuffix("g"))
+    wants = {"cpu": str(asked["cores"]), "memory": f"{gib}Gi"}
+    image = f"registry.example.com/spark:{spec['sparkVersion']}"
+    container = {"name": "spark", "image": image, "resources": {"requests": wants}}
+    return _pod(pod, {"metadata": {"labels": labels}, "spec": {"containers": [container]}})
+
+
+def _of_mpi_job(name: str, spec: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     for role, replica in spec["mpiReplicaSpecs"].items():
         labels = {"job-name": name, "job-role": role.lower()}
         for k in range(replica["replicas"]):
             of_job = prefixed("training.kubeflow.org/", labels)
-            yield _pod(f"{name}-{role}-{k}", replica["template"], of_job)
+            yield _pod(f"{name}-{role.lower()}-{k}", replica["template"], of_job)
 
 
 def _of_job(
     name: str, spec: Mapping[str, Any], labels: Mapping[str, str] | None = None
-) -> Iterator[Pod]:
+) -> Iterator[dict[str, Any]]:
     for k in range(spec["parallelism"]):
         yield _pod(f"{name}-{k}", spec["template"], labels, job=name)
 
@@ -130,15 +153,21 @@ def _pod(
     labels: Mapping[str, str] | None = None,
     *,
     job: str = "",
-) -> Pod:
-    meta = dict(template.get("metadata", {}))
-    meta |= {"name": name, "namespace": "team", "uid": name, "creationTimestamp": stamp(0)}
+) -> dict[str, Any]:
+    meta = dict(template.get("metadata", {})) | {"name": name}
     meta["labels"] = meta.get("labels", {}) | dict(labels or {})
     if job:
         owner = {"kind": "Job", "name": job, "uid": job, "apiVersion": "batch/v1"}
         meta["ownerReferences"] = [owner | {"controller": True}]
-    body = {"metadata": meta, "spec": template.get("spec", {}), "status": {"phase": "Pending"}}
-    return msgspec.json.decode(msgspec.json.encode(body), type=Pod)
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": template.get("spec", {})}
+
+
+def _there(body: Mapping[str, Any]) -> Pod:
+    """As the API server would hold it."""
+    meta = dict(body["metadata"]) | {"namespace": "team", "creationTimestamp": stamp(0)}
+    meta["uid"] = meta["name"]
+    whole = {"metadata": meta, "spec": body["spec"], "status": {"phase": "Pending"}}
+    return msgspec.json.decode(msgspec.json.encode(whole), type=Pod)
 
 
 def prefixed(prefix: str, values: Mapping[str, str]) -> dict[str, str]:

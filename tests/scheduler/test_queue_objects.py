@@ -192,7 +192,7 @@ def test_a_file_that_cannot_be_used_is_one_line(text: bytes, said: str) -> None:
 def test_the_chart_has_the_definition_of_these_objects() -> None:
     import yaml
 
-    file = Path(__file__).parents[2] / "charts/slacktide/crds/queues.yaml"
+    file = Path(__file__).parents[2] / "charts/slacktide/definitions/queues.yaml"
     (version,) = yaml.safe_load(file.read_text())["spec"]["versions"]
     spec = version["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
     fields = {field.replace("_p", "P") for field in QueueSpec.__struct_fields__}

@@ -76,7 +76,14 @@ def test_the_counters_are_read_from_the_page_that_a_planner_writes() -> None:
     written = {"patch": 3, "bind": 4}
     for took_s in (0.25, 0.75):
         metrics.round(
-            asked=1, placed=1, tasks=1, assumed=0, withdrawn=0, written=written, took_s=took_s
+            asked=1,
+            placed=1,
+            tasks=1,
+            assumed=0,
+            withdrawn=0,
+            evicted=0,
+            written=written,
+            took_s=took_s,
         )
     assert counted(metrics.page().decode()) == Counters(rounds=2, round_s=1.0, written=7)
 

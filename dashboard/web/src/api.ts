@@ -299,6 +299,8 @@ export interface GangFact {
   duration_s: Maybe;
   nodes: string[];
   decided_s: Maybe;
+  preemptions: number;
+  evicted_s: Maybe;
 }
 
 export interface LiveGangs {

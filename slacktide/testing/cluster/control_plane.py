@@ -27,6 +27,12 @@ from slacktide.testing.cluster.processes import Process, free_ports
 
 READY_S: Final = 90.0
 GANG_GATES: Final = "GenericWorkload=true,GangScheduling=true"
+AUDIT: Final = {  # who asked for what, and what the answer was; once an answer begins, and ends
+    "apiVersion": "audit.k8s.io/v1",
+    "kind": "Policy",
+    "omitStages": ["RequestReceived"],
+    "rules": [{"level": "Metadata"}],
+}
 FAST_CLIENT: Final = {"qps": 5_000, "burst": 10_000}  # its default of 50 a second hides everything
 
 
@@ -39,7 +45,13 @@ class ControlPlane:
     keys: Credentials
     etcd_port: int
     gangs: bool
+    audited: bool = False
     running: dict[str, Process] = field(default_factory=dict)
+
+    @property
+    def audit_log(self) -> Path:
+        """Every request of everybody, a JSON object a line."""
+        return self.folder / "audit.log"
 
     def tls(self, user: str = "admin", group: str | None = ADMINS) -> ssl.SSLContext:
         """What a client of that user needs to connect."""
@@ -109,8 +121,15 @@ class ControlPlane:
 
 
 @contextmanager
-def control_plane(folder: Path, *, gangs: bool = False) -> Iterator[ControlPlane]:
-    """A control plane with its data under `folder`; `gangs` turns Kubernetes' own PodGroups on.
+def control_plane(
+    folder: Path, *, gangs: bool = False, audited: bool = False
+) -> Iterator[ControlPlane]:
+    """A control plane with its data under `folder`.
+
+    Args:
+        folder: made where it is missing.
+        gangs: turns Kubernetes' own PodGroups on.
+        audited: writes `ControlPlane.audit_log`.
 
     Raises:
         BadInput: when a program cannot be built or does not come up.
@@ -123,6 +142,7 @@ def control_plane(folder: Path, *, gangs: bool = False) -> Iterator[ControlPlane
         keys=credentials(folder / "keys"),
         etcd_port=etcd_port,
         gangs=gangs,
+        audited=audited,
     )
     try:
         _start_etcd(plane, peer_port)
@@ -182,4 +202,8 @@ def _api_server_flags(plane: ControlPlane) -> dict[str, object]:
             "feature-gates": GANG_GATES,
             "runtime-config": "scheduling.k8s.io/v1alpha2=true",
         }
+    if plane.audited:
+        policy = plane.folder / "audit-policy.yaml"
+        policy.write_text(yaml.safe_dump(AUDIT))
+        flags |= {"audit-policy-file": policy, "audit-log-path": plane.audit_log}
     return flags

@@ -47,8 +47,15 @@ class Credentials:
         return file
 
     def kubeconfig(self, url: str, user: str, group: str | None = None) -> Path:
-        """A kubeconfig of that user."""
+        """A kubeconfig of that user, by certificate."""
         held = str(self.client_file(user, group))
+        return self._kubeconfig(url, user, {"client-certificate": held, "client-key": held})
+
+    def token_kubeconfig(self, url: str, account: str, token: str) -> Path:
+        """A kubeconfig of a service account, by a token of it."""
+        return self._kubeconfig(url, account, {"token": token})
+
+    def _kubeconfig(self, url: str, name: str, user: dict[str, str]) -> Path:
         named = {
             "apiVersion": "v1",
             "kind": "Config",
@@ -60,9 +67,9 @@ class Credentials:
                     "cluster": {"server": url, "certificate-authority": str(self.ca_file)},
                 }
             ],
-            "users": [{"name": "test", "user": {"client-certificate": held, "client-key": held}}],
+            "users": [{"name": "test", "user": user}],
         }
-        file = self.folder / f"{user.replace(':', '-')}.kubeconfig"
+        file = self.folder / f"{name.replace(':', '-')}.kubeconfig"
         file.write_text(yaml.safe_dump(named))
         file.chmod(0o600)
         return file

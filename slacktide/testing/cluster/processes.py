@@ -25,13 +25,21 @@ class Process:
         self.name, self.log = name, folder / f"{name}.log"
         with self.log.open("ab") as log:
             self._child = subprocess.Popen(
-                ["setpriv", "--pdeathsig", "KILL", "--", *command], stdout=log, stderr=log
+                ["setpriv", "--pdeathsig", "KILL", "--", *command],
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # Ctrl-C is for who started it, who ends it in order
             )
 
     @property
     def pid(self) -> int:
         """Of the program itself."""
         return self._child.pid
+
+    @property
+    def has_ended(self) -> bool:
+        """By itself or not."""
+        return self._child.poll() is not None
 
     def kill(self) -> None:
         """At once, as a lost machine would."""

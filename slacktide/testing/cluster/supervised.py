@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from slacktide.errors import BadInput
 from slacktide.testing.cluster.processes import Process
 
 LOOK_S = 0.1
@@ -37,13 +36,6 @@ class Supervised:
     def _keep(self) -> None:
         while not self._stopping.wait(LOOK_S):
             with self._lock:
-                if self._ended():
+                if self.process.has_ended:
                     self.starts += 1
                     self.process = self._start()
-
-    def _ended(self) -> bool:
-        try:
-            self.process.wait_ended(within_s=0)
-        except BadInput:
-            return False
-        return True

@@ -1,0 +1,199 @@
+"""The planner's role is what the planner asks for: nothing is missing, and nothing is too much."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+import yaml
+
+from slacktide.errors import BadInput
+from slacktide.testing.cluster.batch_pods import gang
+from slacktide.testing.cluster.installed import RELEASE, Installed, kubectl
+from tests.cluster.asked_for import FORBIDDEN, PLANNER, Right, covers, requests, rights
+from tests.cluster.charted import (
+    BACK_S,
+    applied,
+    charted,
+    operate,
+    pods_there,
+    shown,
+    space_of,
+    until,
+    until_bound,
+)
+from tests.scheduler.gang_pages import pages
+
+SIZE = 4
+PAGES = {page.name: page for page in pages()}
+
+
+@pytest.fixture(scope="module")
+def release(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
+    """After everything that a planner does at some time has happened."""
+    with charted(tmp_path_factory.mktemp("rights")) as made:
+        for scenario in SCENARIOS:
+            scenario(made)
+        for mode in OF_ONE_MODE:
+            a_gang_starts_in_another_mode(made, mode)
+        yield made
+
+
+def a_job_is_placed(release: Installed) -> None:
+    space = space_of(release, "placed")
+    applied(release, space, PAGES["job"].manifest)
+    for one in PAGES["job"].objects:
+        operate(release, space, one)
+    until_bound(release, space, PAGES["job"].least)
+
+
+def a_gang_in_part_is_taken_back(release: Installed) -> None:
+    space = space_of(release, "taken-back")
+    release.plane.stop("offline-scheduler")
+    applied(release, space, yaml.safe_dump_all(gang("part", SIZE)))
+    until(lambda: not any(gated(release, space)), lambda: shown(release, space))
+    before = {pod["metadata"]["uid"] for pod in pods_there(release, space)}
+    with release.plane.client() as client:
+        path = f"/api/v1/namespaces/{space}/pods/part-0/binding"
+        body = {"metadata": {"name": "part-0"}, "target": {"kind": "Node", "name": "n0"}}
+        client.post(path, json=body).raise_for_status()
+
+    def all_are_copies() -> bool:
+        now = {pod["metadata"]["uid"] for pod in pods_there(release, space)}
+        return len(now) == SIZE and not now & before
+
+    until(all_are_copies, lambda: shown(release, space))
+    release.kube_scheduler()
+    until_bound(release, space, SIZE)
+
+
+def gated(release: Installed, space: str) -> list[bool]:
+    return [bool(pod["spec"].get("schedulingGates")) for pod in pods_there(release, space)]
+
+
+def a_gang_starts_in_another_mode(release: Installed, mode: str) -> None:
+    space = space_of(release, mode)
+    release.set(mode=mode, planner__windowSeconds=BACK_S)
+    release.plane.stop("planner")
+    release.planner()
+    applied(release, space, yaml.safe_dump_all(gang(mode, SIZE)))
+    until_bound(release, space, SIZE)
+
+
+# Each right of the planner has to be used by one of them: a new right comes with its scenario.
+SCENARIOS: tuple[Callable[[Installed], None], ...] = (
+    a_job_is_placed,
+    a_gang_in_part_is_taken_back,
+)
+OF_ONE_MODE = {
+    "direct": Right("", "pods/binding", "create"),
+    "nominated": Right("", "pods/status", "patch"),
+}
+
+
+def given(release: Installed) -> set[Right]:
+    """All that the chart's own roles give to the planner now."""
+    names = [
+        ("clusterrole", f"{RELEASE}-{RELEASE}-planner"),
+        ("role", f"{RELEASE}-planner"),
+    ]
+    found = [
+        yaml.safe_load(kubectl(release.plane, "-n", RELEASE, "get", kind, name, "-o", "yaml"))
+        for kind, name in names
+    ]
+    return rights(rule for role in found for rule in role["rules"])
+
+
+def asked(release: Installed) -> set[Right]:
+    """All that the planner asked for."""
+    seen = requests(release.plane.audit_log, release.account)
+    return {one.right for one in seen if one.agent.startswith(PLANNER)}
+
+
+def test_nobody_was_refused(release: Installed) -> None:
+    seen = requests(release.plane.audit_log, release.account)
+    assert len({one.agent.startswith(PLANNER) for one in seen}) == 2, "both programs were heard"
+    assert [one for one in seen if one.status == FORBIDDEN] == []
+
+
+@pytest.fixture(scope="module")
+def by_mode(release: Installed) -> dict[str, set[Right]]:
+    """What the planner may do in each mode, as the API server has it after an upgrade."""
+    found = {}
+    for mode in ("gated", *OF_ONE_MODE):
+        release.set(mode=mode)
+        found[mode] = given(release)
+    return found
+
+
+def test_the_planners_own_role_is_enough_for_it(
+    release: Installed, by_mode: dict[str, set[Right]]
+) -> None:
+    held = set().union(*by_mode.values())
+    missing = {one for one in asked(release) if not any(covers(right, one) for right in held)}
+    assert missing == set()
+
+
+def test_the_planner_needs_every_right_it_has(
+    release: Installed, by_mode: dict[str, set[Right]]
+) -> None:
+    used = asked(release)
+    spare = {
+        right
+        for right in set().union(*by_mode.values())
+        if not any(covers(right, one) for one in used)
+    }
+    assert spare == set()
+
+
+@pytest.mark.parametrize("mode", OF_ONE_MODE)
+def test_what_one_mode_needs_is_given_in_that_mode_alone(
+    by_mode: dict[str, set[Right]], mode: str
+) -> None:
+    assert by_mode[mode] == by_mode["gated"] | {OF_ONE_MODE[mode]}
+
+
+def may(release: Installed, *words: str) -> bool:
+    """What `kubectl auth can-i` says of the chart's account."""
+    try:
+        kubectl(release.plane, "auth", "can-i", f"--as={release.account}", *words)
+    except BadInput:
+        return False
+    return True
+
+
+def test_what_is_asked_of_kubectl_is_answered(release: Installed) -> None:
+    assert may(release, "patch", "pods", "-n", "default")
+    assert may(release, "update", f"leases/{RELEASE}-scheduler", "-n", RELEASE)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "get secrets --all-namespaces",
+        f"get secrets -n {RELEASE}",
+        "create serviceaccounts --subresource=token -n kube-system",
+        "create pods --subresource=exec -n default",
+        "patch pods --subresource=ephemeralcontainers -n default",
+        "get pods --subresource=log -n default",
+        "update pods -n default",
+        "deletecollection pods -n default",
+        "patch nodes",
+        "delete nodes",
+        "patch nodes --subresource=status",
+        "create configmaps -n default",
+        "update jobs.batch -n default",
+        "delete queues.slacktide.io",
+        "update queues.slacktide.io",
+        "delete podgroups.scheduling.x-k8s.io -n default",
+        "patch deployments.apps -n default",
+        "create clusterrolebindings.rbac.authorization.k8s.io",
+        "escalate clusterroles.rbac.authorization.k8s.io",
+        "impersonate users",
+        "update leases/another -n " + RELEASE,
+        "delete customresourcedefinitions.apiextensions.k8s.io",
+        "update mutatingadmissionpolicies.admissionregistration.k8s.io",
+    ],
+)
+def test_what_is_none_of_its_business_it_may_not(release: Installed, words: str) -> None:
+    assert not may(release, *words.split())
