@@ -72,7 +72,10 @@ def test_what_is_rendered_is_taken_by_the_api_server(plane: ControlPlane, words:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ("--set mode=direkt", "at '/mode': value must be one of 'gated', 'nominated', 'direct', 'extender'"),
+        (
+            "--set mode=direkt",
+            "at '/mode': value must be one of 'gated', 'nominated', 'direct', 'extender'",
+        ),
         ("--set mod=direct", "additional properties 'mod' not allowed"),
         ("--set planner.roundms=5", "additional properties 'roundms' not allowed"),
         ("--set planner.roundMs=5", "at '/planner/roundMs': minimum: got 5, want 10"),

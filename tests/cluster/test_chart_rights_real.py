@@ -91,23 +91,23 @@ OF_ONE_MODE = {
 }
 
 
-def given(release: Installed) -> set[Right]:
-    """All that the chart's own roles give to the planner now."""
-    names = [
-        ("clusterrole", f"{RELEASE}-{RELEASE}-planner"),
-        ("role", f"{RELEASE}-planner"),
-    ]
+PLANNERS_ROLES = (f"clusterrole/{RELEASE}-{RELEASE}-planner", f"role/{RELEASE}-planner")
+KUBE_SCHEDULERS_ROLE = f"role/{RELEASE}-kube-scheduler"  # beside Kubernetes' own
+
+
+def given(release: Installed, *roles: str) -> set[Right]:
+    """All that these roles of the chart give now."""
     found = [
-        yaml.safe_load(kubectl(release.plane, "-n", RELEASE, "get", kind, name, "-o", "yaml"))
-        for kind, name in names
+        yaml.safe_load(kubectl(release.plane, "-n", RELEASE, "get", role, "-o", "yaml"))
+        for role in roles
     ]
     return rights(rule for role in found for rule in role["rules"])
 
 
-def asked(release: Installed) -> set[Right]:
-    """All that the planner asked for."""
+def asked(release: Installed, *, by_planner: bool = True) -> set[Right]:
+    """All that the planner, or kube-scheduler, asked for."""
     seen = requests(release.plane.audit_log, release.account)
-    return {one.right for one in seen if one.agent.startswith(PLANNER)}
+    return {one.right for one in seen if one.agent.startswith(PLANNER) is by_planner}
 
 
 def test_nobody_was_refused(release: Installed) -> None:
@@ -122,7 +122,7 @@ def by_mode(release: Installed) -> dict[str, set[Right]]:
     found = {}
     for mode in ("gated", *OF_ONE_MODE):
         release.set(mode=mode)
-        found[mode] = given(release)
+        found[mode] = given(release, *PLANNERS_ROLES)
     return found
 
 
@@ -138,8 +138,17 @@ def test_the_planner_needs_every_right_it_has(
     release: Installed, by_mode: dict[str, set[Right]]
 ) -> None:
     used = asked(release)
-    spare = {right for right in set().union(*by_mode.values()) if not any(covers(right, one) for one in used)}
+    spare = {
+        right
+        for right in set().union(*by_mode.values())
+        if not any(covers(right, one) for one in used)
+    }
     assert spare == set()
+
+
+def test_kube_scheduler_needs_every_right_that_the_chart_adds(release: Installed) -> None:
+    used, held = asked(release, by_planner=False), given(release, KUBE_SCHEDULERS_ROLE)
+    assert {right for right in held if not any(covers(right, one) for one in used)} == set()
 
 
 @pytest.mark.parametrize("mode", OF_ONE_MODE)
