@@ -2,8 +2,8 @@
 
 Each room registers its click commands under the group `slacktide.commands`, one entry point each; a
 room that is not installed is simply not there. A command is imported when it is called, so nobody
-waits for what they do not use. An entry point `serve.predictor` is a part of the group `serve`,
-which several rooms have. Exit codes: 0 done, 1 found something wrong, 2 wrong use.
+waits for what they do not use. An entry point `serve.predictor` is the command `predictor` of the
+group `serve`, to which several rooms add. Exit codes: 0 done, 1 found something wrong, 2 wrong use.
 """
 
 from __future__ import annotations
@@ -27,13 +27,19 @@ COMMAND_GROUP = "slacktide.commands"
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
+GROUPS = {
+    "explain": "Show why a number, a place or a wait is what it is.",
+    "serve": "Run one of slacktide's processes until it is stopped.",
+}
+
+
 class RoomCommands(click.Group):
     """The commands of all rooms, each loaded when asked for."""
 
-    def __init__(self, entries: Iterable[EntryPoint], help_text: str) -> None:
-        """`entries` are those of the group `slacktide.commands`."""
+    def __init__(self, entries: Iterable[EntryPoint], name: str, help_text: str) -> None:
+        """`entries` are those of the group `slacktide.commands` that begin with `name`, if any."""
         width = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
-        super().__init__(name="slacktide", help=help_text, context_settings=width)
+        super().__init__(name=name, help=help_text, context_settings=width)
         self._entries: dict[str, list[EntryPoint]] = {}
         for entry in sorted(entries, key=lambda entry: entry.name):
             self._entries.setdefault(entry.name.partition(".")[0], []).append(entry)
@@ -44,16 +50,21 @@ class RoomCommands(click.Group):
         return sorted(self._entries)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """One of them; a group that several rooms have gets the subcommands of each."""
+        """One of them; a group, which is not loaded, where names go on after a dot."""
         del ctx
-        found = [entry.load() for entry in self._entries.get(cmd_name, [])]
-        if len(found) < 2:
-            return found[0] if found else None
-        whole = click.Group(cmd_name, help=found[0].help)
-        for part in found:
-            for name, command in part.commands.items():
-                whole.add_command(command, name)
-        return whole
+        entries = self._entries.get(cmd_name, [])
+        if not entries:
+            return None
+        below = [_below(entry) for entry in entries if "." in entry.name]
+        if below:
+            return RoomCommands(below, cmd_name, GROUPS.get(cmd_name, ""))
+        command: click.Command = entries[0].load()
+        return command
+
+
+def _below(entry: EntryPoint) -> EntryPoint:
+    """The entry as its group knows it."""
+    return EntryPoint(entry.name.partition(".")[2], entry.value, entry.group)
 
 
 def build(entries: Iterable[EntryPoint]) -> click.Group:
@@ -62,7 +73,9 @@ def build(entries: Iterable[EntryPoint]) -> click.Group:
         "Forecasts the slack of online services, sells it to batch jobs, and takes it back "
         "the moment online needs it.\n\nStart with: slacktide up --once"
     )
-    return click.version_option(__version__, prog_name="slacktide")(RoomCommands(entries, said))
+    return click.version_option(__version__, prog_name="slacktide")(
+        RoomCommands(entries, "slacktide", said)
+    )
 
 
 def main() -> None:

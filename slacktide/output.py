@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import click
 import yaml
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.table import Table
 
 FORMATS: Final = ("table", "json", "yaml", "csv")
@@ -40,11 +40,16 @@ def print_rows(rows: Sequence[Row], output: str, *, title: str = "") -> None:
 
 def print_table(table: Table) -> None:
     """A table on stdout; where that is no terminal it is as wide as it needs to be."""
+    print_renderable(table)
+
+
+def print_renderable(shown: RenderableType) -> None:
+    """Tables, bars and words on stdout, as wide as they need to be where that is no terminal."""
     console = Console()
     if not console.is_terminal:
         endless = console.options.update(max_width=ENDLESS)
-        console.width = max(200, console.measure(table, options=endless).maximum)
-    console.print(table)
+        console.width = max(200, console.measure(shown, options=endless).maximum)
+    console.print(shown)
 
 
 def as_text(rows: Sequence[Row], output: str) -> str:

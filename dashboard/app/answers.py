@@ -7,6 +7,7 @@ finite becomes null even where a view forgot to say so.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from fastapi import Response
 from pydantic_core import to_json
@@ -76,6 +77,13 @@ class Queues:
     """The queue tree, parents before children."""
 
     rows: list[QueueRow]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """What this server shows."""
+
+    kind: Literal["replay", "cluster"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ from dashboard.app.answers import (
     NodeNames,
     Queues,
     Run,
+    Source,
     answer,
     node_names,
     progress,
@@ -53,6 +54,11 @@ def _add_run_routes(routes: APIRouter, runbook: RunBook, events: Events) -> None
     def healthz() -> Response:
         """The server answers; needs no run."""
         return answer(Health(status="ok"))
+
+    @routes.get("/api/v1/source", response_model=Source)
+    def source() -> Response:
+        """A replay."""
+        return answer(Source(kind="replay"))
 
     @routes.get("/api/v1/run", response_model=Run)
     def run() -> Response:

@@ -25,17 +25,27 @@ def create_app(
         pages: The folder of the built pages.
     """
     events = Events(runbook, points=OVERVIEW_POINTS)
-    app = FastAPI(
+    app = bare_app()
+    app.state.events = events
+    app.state.ending = events.close
+    app.include_router(api_routes(runbook, events))
+    add_pages(app, pages)
+    app.add_middleware(Guard, hosts=hosts)
+    return app
+
+
+def bare_app() -> FastAPI:
+    """An application without routes."""
+    return FastAPI(
         title="slacktide dashboard",
         docs_url=None,  # the stock documentation pages load scripts from other hosts
         redoc_url=None,
         openapi_url="/api/v1/openapi.json",
     )
-    app.state.events = events
-    app.state.ending = events.close
-    app.include_router(api_routes(runbook, events))
+
+
+def add_pages(app: FastAPI, pages: Path) -> None:
+    """The built pages, behind all other routes."""
     app.include_router(page_routes(pages))
     if pages.is_dir():
         app.mount("/", PageFiles(pages))
-    app.add_middleware(Guard, hosts=hosts)
-    return app

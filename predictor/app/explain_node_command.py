@@ -7,16 +7,13 @@ from pathlib import Path
 import click
 
 from predictor.app.explain_node import explanation
-from predictor.app.recommend_command import explain
 from predictor.core.forecast import ForecastSettings
 from predictor.core.history import history_of
 from slacktide.errors import BadInput
 from slacktide.trace import read_trace
 
-__all__ = ["explain"]
 
-
-@explain.command("node")
+@click.command()
 @click.argument("node")
 @click.option("--trace", required=True, type=click.Path(path_type=Path), help="A trace folder.")
 @click.option("--at", "at_s", type=click.IntRange(min=0), help="Seconds since the trace's origin.")

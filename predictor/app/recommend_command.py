@@ -117,12 +117,7 @@ def recommend(
     emit(report, output, fileoutput)
 
 
-@click.group()
-def explain() -> None:
-    """Say why a number is what it is."""
-
-
-@explain.command("workload")
+@click.command()
 @click.argument("name")
 @click.option("--trace", type=click.Path(path_type=Path), help="A trace folder.")
 @history_options

@@ -17,12 +17,7 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 SHORTEST_TOKEN = 16  # characters
 
 
-@click.group()
-def serve() -> None:
-    """Run one of slacktide's processes until it is stopped."""
-
-
-@serve.command()
+@click.command()
 @click.option(
     "--history",
     required=True,

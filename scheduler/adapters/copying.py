@@ -12,14 +12,16 @@ from scheduler.adapters.release import REQUIRED, pin_to
 from scheduler.core.member import decision_of
 from slacktide.contract import (
     ANNOTATION_DECISION,
+    ANNOTATION_EVICTION,
     ANNOTATION_REASON,
     ANNOTATION_REPLACES,
+    ANNOTATION_SUBMITTED,
     GATE_GANG,
 )
 
 LONGEST_NAME: Final = 63  # of a pod, whose name is its host's
 OF_THE_SERVER: Final = ("nodeName", "serviceAccount", "priority", "preemptionPolicy")
-MARKS: Final = (ANNOTATION_DECISION, ANNOTATION_REASON)
+MARKS: Final = (ANNOTATION_DECISION, ANNOTATION_EVICTION, ANNOTATION_REASON)
 
 
 def copy_of(pod: dict[str, Any]) -> dict[str, Any]:
@@ -30,24 +32,34 @@ def copy_of(pod: dict[str, Any]) -> dict[str, Any]:
         spec.pop(name, None)
     decision = decision_of((meta.get("annotations") or {}).get(ANNOTATION_DECISION))
     if decision is not None:
-        spec["affinity"] = _unpinned(spec.get("affinity") or {}, decision.node)
+        spec["affinity"] = unpinned(spec.get("affinity") or {}, decision.node)
     spec["schedulingGates"] = [{"name": GATE_GANG}]
-    first = meta["name"].rpartition("-again-")[0] or meta["name"]
-    suffix = f"-again-{meta['uid'][:8]}"
     return {
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {
-            "name": first[: LONGEST_NAME - len(suffix)] + suffix,
+            "name": copy_name(meta["name"], meta["uid"]),
             "namespace": meta["namespace"],
             "labels": meta.get("labels") or {},
-            "annotations": notes | {ANNOTATION_REPLACES: meta["uid"]},
+            "annotations": _since(meta) | notes | {ANNOTATION_REPLACES: meta["uid"]},
         },
         "spec": spec,
     }
 
 
-def _unpinned(affinity: dict[str, Any], node: str) -> dict[str, Any]:
+def copy_name(name: str, uid: str) -> str:
+    """What the successor of a pod is called."""
+    first, suffix = name.rpartition("-again-")[0] or name, f"-again-{uid[:8]}"
+    return first[: LONGEST_NAME - len(suffix)] + suffix
+
+
+def _since(meta: dict[str, Any]) -> dict[str, str]:
+    """Since when the task waits, for a successor of a first pod."""
+    stamp = meta.get("creationTimestamp")
+    return {ANNOTATION_SUBMITTED: stamp} if stamp else {}
+
+
+def unpinned(affinity: dict[str, Any], node: str) -> dict[str, Any]:
     """Without what `release.pinned` added for that node."""
     of_nodes = dict(affinity.get("nodeAffinity") or {})
     required = of_nodes.pop(REQUIRED, None) or {}

@@ -1,4 +1,4 @@
-"""Objects about gangs: groups, queues, forecasts, volumes; mirrored where a server has their kind.
+"""Objects about gangs: groups, queues, budgets, Kueue's; mirrored where a server has their kind.
 
 A kind that is not installed is asked for again after a while, so a PodGroup's definition that is
 installed later is noticed; a kind that may not be read is said and left alone.
@@ -16,6 +16,7 @@ import structlog
 from scheduler.adapters.bound_volumes import BoundVolumes
 from scheduler.core.ways_in.shape import Groups
 from slacktide.clock import Clock
+from slacktide.kube.budgets import Budget
 from slacktide.kube.cache import Cache, Change
 from slacktide.kube.forecasts import NodeForecast
 from slacktide.kube.groups import (
@@ -26,16 +27,23 @@ from slacktide.kube.groups import (
     RayCluster,
     VolcanoPodGroup,
 )
+from slacktide.kube.kueue import AdmissionCheck, Workload
 from slacktide.kube.queues import Queue
-from slacktide.kube.reading import Resource
+from slacktide.kube.reading import Resource, readable
 from slacktide.kube.reflector import Reflector
 from slacktide.kube.volumes import PersistentVolume, PersistentVolumeClaim
 
-KINDS: Final[dict[str, tuple[str, type[Any]]]] = {
+KUEUE: Final = tuple(f"/apis/kueue.x-k8s.io/{version}" for version in ("v1beta2", "v1beta1"))
+OTHERS: Final[dict[str, tuple[str | tuple[str, ...], type[Any]]]] = {
     "queues": ("/apis/slacktide.io/v1alpha1/queues", Queue),
     "forecasts": ("/apis/slacktide.io/v1alpha1/nodeforecasts", NodeForecast),
     "volumes": ("/api/v1/persistentvolumes", PersistentVolume),
     "claims": ("/api/v1/persistentvolumeclaims", PersistentVolumeClaim),
+    "budgets": ("/apis/policy/v1/poddisruptionbudgets", Budget),
+    "workloads": (tuple(f"{path}/workloads" for path in KUEUE), Workload),
+    "checks": (tuple(f"{path}/admissionchecks" for path in KUEUE), AdmissionCheck),
+}
+GROUPS: Final[dict[str, tuple[str | tuple[str, ...], type[Any]]]] = {
     "native": ("/apis/scheduling.k8s.io/v1alpha2/podgroups", NativePodGroup),
     "coscheduling": ("/apis/scheduling.x-k8s.io/v1alpha1/podgroups", CoschedulingPodGroup),
     "volcano": ("/apis/scheduling.volcano.sh/v1beta1/podgroups", VolcanoPodGroup),
@@ -43,7 +51,8 @@ KINDS: Final[dict[str, tuple[str, type[Any]]]] = {
     "jobsets": ("/apis/jobset.x-k8s.io/v1alpha2/jobsets", JobSet),
     "ray_clusters": ("/apis/ray.io/v1/rayclusters", RayCluster),
 }
-NO_GROUPS: Final = frozenset({"queues", "forecasts", "volumes", "claims"})
+KINDS: Final = OTHERS | GROUPS
+OF_THE_PLANNER: Final = frozenset({"budgets", "workloads", "checks"})  # who only looks needs none
 AGAIN_S: Final = 10.0  # for a kind that is not there
 SOON_S: Final = 1.0  # where there was no answer
 
@@ -54,21 +63,47 @@ class GroupMirrors:
     """All kinds, kept up to date while `run` runs."""
 
     def __init__(
-        self, client: httpx.AsyncClient, *, clock: Clock, changed: Callable[[str, str, str], None]
+        self,
+        client: httpx.AsyncClient,
+        *,
+        clock: Clock,
+        changed: Callable[[str, str, str], None],
+        namespace: str = "",
+        kinds: Collection[str] = KINDS.keys(),
     ) -> None:
-        """`changed` is told the kind, namespace and name of each object that is another now."""
+        """`changed` is told the kind, namespace and name of each object that is another now.
+
+        Where all namespaces may not be read, the one given is.
+        """
         self._client, self._clock, self._changed = client, clock, changed
+        self._namespace = namespace
         self._held: dict[str, dict[tuple[str, str], Any]] = {name: {} for name in KINDS}
-        self.groups = Groups(
-            **{name: held for name, held in self._held.items() if name not in NO_GROUPS}
-        )
+        self.groups = Groups(**{name: self._held[name] for name in GROUPS})
+        self._mirrors: dict[str, Reflector[Any]] = {}
         self.bound = BoundVolumes(self._held["volumes"], self._held["claims"])
-        self._unread: set[str] = set()  # paths
-        self._looked = {name: asyncio.Event() for name in KINDS}
+        self.unread: set[str] = set()  # kinds that are there and may not be read
+        self._looked = {name: asyncio.Event() for name in kinds}
 
     def queues(self) -> Collection[Queue]:
         """The Queue objects as they are now."""
         return self._held["queues"].values()
+
+    def budgets(self) -> Collection[Budget]:
+        """The budgets for disruptions."""
+        return self._held["budgets"].values()
+
+    def workloads(self) -> Collection[Workload]:
+        """Kueue's, if it is there."""
+        return self._held["workloads"].values()
+
+    def checks(self) -> Collection[AdmissionCheck]:
+        """Kueue's, if it is there."""
+        return self._held["checks"].values()
+
+    def heard_s(self, name: str) -> float | None:
+        """When the server last said anything about a kind; None where it is not mirrored."""
+        mirror = self._mirrors.get(name)
+        return None if mirror is None else mirror.heard_s
 
     def forecast(self, node: str) -> NodeForecast | None:
         """Of a node, as it is now."""
@@ -82,36 +117,47 @@ class GroupMirrors:
     async def run(self) -> None:
         """For ever."""
         async with asyncio.TaskGroup() as group:
-            for name in KINDS:
+            for name in self._looked:
                 group.create_task(self._mirror(name))
 
     async def _mirror(self, name: str) -> None:
-        path, kind = KINDS[name]
-        while not await self._is_there(path):
+        paths, kind = KINDS[name]
+        while not (found := await self._first_readable(name, paths)):
             self._looked[name].set()
             await asyncio.sleep(AGAIN_S)
         mirror: Reflector[Any] = Reflector(
             self._client,
-            Resource(path, kind),
+            Resource(found, kind),
             Cache[Any](),
             clock=self._clock,
             deliver=lambda changes: self._take(name, changes),
         )
+        self._mirrors[name] = mirror
         async with asyncio.TaskGroup() as group:
             group.create_task(mirror.run())
             await mirror.synced.wait()
             self._looked[name].set()
 
-    async def _is_there(self, path: str) -> bool:
+    async def _first_readable(self, name: str, paths: str | tuple[str, ...]) -> str:
+        """Of the versions of a kind, the first that can be read."""
+        for path in (paths,) if isinstance(paths, str) else paths:
+            if found := await self._readable(name, path):
+                return found
+        return ""
+
+    async def _readable(self, name: str, path: str) -> str:
+        """Where the kind can be read; nowhere where it is not installed, or not for us."""
         try:
-            answer = await self._client.get(path, params={"limit": "1"})
+            found = await readable(self._client, path, namespace=self._namespace)
         except httpx.HTTPError:  # a mirror of what is not there would never be synced
             await asyncio.sleep(SOON_S)
-            return await self._is_there(path)
-        if answer.status_code == httpx.codes.FORBIDDEN and path not in self._unread:
-            self._unread.add(path)
+            return await self._readable(name, path)
+        if found.status == httpx.codes.FORBIDDEN and name not in self.unread:
+            self.unread.add(name)
             log.warning("may not be read; the scheduler goes on without this kind", path=path)
-        return answer.is_success
+        elif found.status != httpx.codes.FORBIDDEN:
+            self.unread.discard(name)
+        return found.path
 
     def _take(self, name: str, changes: Sequence[Change[Any]]) -> None:
         for change in changes:

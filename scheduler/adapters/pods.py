@@ -76,6 +76,17 @@ def member_of(pod: Pod) -> Member:
     )
 
 
+def requests_of(pod: Pod) -> tuple[int, int]:
+    """Milli-cores and bytes: of oversold resources, or of the plain ones that admission turns so.
+
+    Raises:
+        BadInput: for a quantity that is none.
+    """
+    if is_batch(pod):
+        return _asked(pod, RESOURCE_BATCH_CPU), _asked(pod, RESOURCE_BATCH_MEMORY)
+    return _asked(pod, "cpu", in_a_whole=1_000), _asked(pod, "memory")
+
+
 def _stage(pod: Pod, *, decided: bool, gates: list[str]) -> Stage:
     if pod.status.phase in _ENDED:
         return _ENDED[pod.status.phase]
@@ -88,17 +99,18 @@ def _stage(pod: Pod, *, decided: bool, gates: list[str]) -> Stage:
     return Stage.RELEASED if decided else Stage.WAITING
 
 
-def _asked(pod: Pod, resource: str) -> int:
+def _asked(pod: Pod, resource: str, *, in_a_whole: int = 1) -> int:
     """What the pod asks for: containers together, or the largest init container if that is more."""
-    running = sum(_of(one, resource) for one in pod.spec.containers)
-    return max([running, *(_of(one, resource) for one in pod.spec.init_containers)])
+    running = sum(_of(one, resource, in_a_whole) for one in pod.spec.containers)
+    return max([running, *(_of(one, resource, in_a_whole) for one in pod.spec.init_containers)])
 
 
-def _of(container: Container, resource: str) -> int:
+def _of(container: Container, resource: str, in_a_whole: int) -> int:
     asked = container.resources.requests or container.resources.limits or {}
     if resource not in asked:
         return 0
-    amount = int(parse(asked[resource]).to_integral_value(rounding=ROUND_CEILING))
+    exact = parse(asked[resource]) * in_a_whole
+    amount = int(exact.to_integral_value(rounding=ROUND_CEILING))
     if not 0 <= amount <= 1 << 60:
         raise BadInput(f"{resource}: {asked[resource]} is no amount of a pod")
     return amount

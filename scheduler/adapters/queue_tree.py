@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from scheduler.core.queue_objects import planted
+from scheduler.core.queue_objects import Planted, planted
 from scheduler.core.queues import QueueTree, QueueUse
 from slacktide.kube.queues import Queue
 
@@ -25,9 +25,19 @@ class Queues:
         self._planted = planted(objects)
 
     @property
+    def planted(self) -> Planted:
+        """The tree, and what was odd about its objects."""
+        return self._planted
+
+    @property
     def tree(self) -> QueueTree:
         """As it is now."""
         return self._planted.tree
+
+    @property
+    def problems(self) -> Mapping[str, str]:
+        """What is odd about some of the objects, by queue."""
+        return self._planted.problems
 
     def leaf(self, name: str) -> tuple[int | None, str]:
         """Where a gang's queue is in the tree, or None and why it cannot wait there."""

@@ -1,8 +1,8 @@
 """The extender's HTTP door: four routes as a raw ASGI app, since each call costs every pod.
 
-Always holds: a body above its limit is refused before it is read; every answer has its length, so
-kube-scheduler's connection is kept; no question, however malformed, ends the process or gets an
-answer of another shape than the protocol's.
+Always holds: a body above its limit is refused before it is read, and its connection closed; every
+answer has its length, so kube-scheduler's connection is kept; no question, however malformed, ends
+the process or gets an answer of another shape than the protocol's.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ MALFORMED: Final = 400
 UNKNOWN: Final = 404
 TOO_LARGE: Final = 413
 LENGTH_REQUIRED: Final = 411
+UNREAD: Final = frozenset({UNKNOWN, TOO_LARGE, LENGTH_REQUIRED})  # what follows is nobody's
 
 Bind = Callable[[Binding], Awaitable[str]]  # binds, and says why not ("" = bound)
 
@@ -49,16 +50,13 @@ class Extender:
         if scope["type"] != "http":
             return
         status, body = await self._answer(scope, receive)
-        await send(
-            {
-                "type": "http.response.start",
-                "status": status,
-                "headers": [
-                    (b"content-type", b"application/json"),
-                    (b"content-length", str(len(body)).encode()),
-                ],
-            }
-        )
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", str(len(body)).encode()),
+        ]
+        if status in UNREAD:
+            headers.append((b"connection", b"close"))
+        await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
     async def _answer(self, scope: Scope, receive: Receive) -> tuple[int, bytes]:

@@ -1,7 +1,8 @@
 """One planning round over the board: who asks, what the planner says, what is assumed from then on.
 
-Two calls of the planner a round at most: gangs that are half placed first, by themselves, since
-their room is there unless a node went; then all that ask. Nothing is written here: `committing`
+Three calls of the planner a round at most: gangs that are half placed first, by themselves, since
+their room is there unless a node went; then those that others make way for; then all that ask, in
+what is left beside those. Nothing is written here: `committing`
 does that, and until it has, what was decided is assumed.
 
 Always holds: a gang's tasks are assumed together or not at all, and only where every one of them
@@ -12,8 +13,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -22,6 +24,9 @@ import structlog
 from scheduler.adapters.asking import Asking, PodOf, ReadRules, Row, asking, rows_of
 from scheduler.adapters.board import Board
 from scheduler.adapters.queue_tree import Queues
+from scheduler.adapters.setting_aside import Hold, set_aside
+from scheduler.app.lives import Lives
+from scheduler.app.second_look import SecondLook
 from scheduler.core.explain import Blocked, Placement
 from scheduler.core.member import Decision, Member, Stage
 from scheduler.core.members import Gang, gang_of
@@ -56,6 +61,7 @@ class Waits:
     member: Member  # its eldest
     blocked: Blocked
     reason: str
+    start_s: int | None = None  # when it is predicted to start, where room is kept for it
 
 
 class Unready(NamedTuple):
@@ -83,12 +89,16 @@ class Rounds:
     board: Board
     queues: Queues
     pod_of: PodOf
-    groups: Groups = field(default_factory=Groups)
+    groups: Groups
+    lives: Lives
     read: ReadRules = field(default_factory=ReadRules)
     run: str = "0"  # unique to this process, so that no plan has the name of another
     epoch: int = 0
     standings: dict[Key, Standing] = field(default_factory=dict)
     refused: dict[str, float] = field(default_factory=dict)  # UID -> when it may be tried again
+    claims: dict[Key, tuple[Hold, ...]] = field(default_factory=dict)  # others make way for them
+    last: tuple[Asking, Plan] | None = None  # of all that asked in the last round
+    _second: SecondLook = field(default_factory=SecondLook)
     durations: Durations = field(default_factory=Durations)
     _whole: set[Key] = field(default_factory=set)
     _asking: set[Key] = field(default_factory=set)
@@ -112,16 +122,30 @@ class Rounds:
         half = await self._planned(
             [gang for gang in self._asking if self.standings[gang].half], now_s=now_s
         )
-        rest = await self._planned(list(self._asking), now_s=now_s)
+        claimed = await self._planned(
+            [gang for gang in self._asking if gang in self.claims], now_s=now_s
+        )
+        others = [gang for gang in self._asking if gang not in self.claims]
+        rest = await self._planned(others, now_s=now_s, beside=tuple(self.claims.values()))
         unready = tuple(self._unready)
         self._unready.clear()
-        asked = half.asked + rest.asked
-        return Outcome(half.placed + rest.placed, rest.waits, unready, asked)
+        asked = half.asked + claimed.asked + rest.asked
+        placed = half.placed + claimed.placed + rest.placed
+        return Outcome(placed, rest.waits, unready, asked)
+
+    def asks(self, gang: Key) -> bool:
+        """Whether it wants a place."""
+        return gang in self._asking
 
     def queues_changed(self, objects: Iterable[Queue]) -> None:
         """Takes the Queue objects as they are now; every gang that waits is looked at again."""
         self.queues.plant(objects)
         self.board.touched.update(self.board.gangs())
+
+    def only_look(self, *, now_s: float) -> None:
+        """As `look`, for who never plans and so never tells what gangs wait for."""
+        self.look(now_s=now_s)
+        self._unready.clear()
 
     def look(self, *, now_s: float) -> None:
         """Brings the standings of touched gangs up to date."""
@@ -151,6 +175,8 @@ class Rounds:
         if not members:
             self.standings.pop(key, None)
             self._whole.discard(key)
+            self.lives.without_pods(key, now_s=now_s)
+            self._look_again(key, None, now_s)
             self.durations.gone(key)
             return
         pods = [pod for uid in members if (pod := self.pod_of(uid)) is not None]
@@ -159,15 +185,14 @@ class Rounds:
         except (BadInput, ValueError) as why:
             log.warning("gang left alone", gang="/".join(key), why=str(why))
             return
-        if gang.ready_at_s is not None:
-            self._later_s[key] = gang.ready_at_s
+        gang = self.lives.looked(gang, now_s=now_s)
+        self._look_again(key, gang, now_s)
         _, no_queue = self.queues.leaf(gang.queue)
         if no_queue:
             gang = replace(gang, ready=False, ready_at_s=None, reason=gang.reason or no_queue)
         found = standing(gang, members, was_whole=key in self._whole)
         self.standings[key] = found
-        if found.whole:
-            self._whole.add(key)
+        (self._whole.add if found.whole else self._whole.discard)(key)
         self.durations.looked(gang, members.values(), now_s=now_s)
         if gang.reason and gang.ready_at_s is None:
             self._unready.append(Unready(key, next(iter(members.values())), gang.reason))
@@ -177,33 +202,54 @@ class Rounds:
             if one.queue != gang.queue:
                 self.board.requeue(one.uid, gang.queue)
 
-    async def _planned(self, gangs: Iterable[Key], *, now_s: float) -> Outcome:
+    def _look_again(self, key: Key, gang: Gang | None, now_s: float) -> None:
+        """By time alone, where time changes what it is."""
+        limit_s = None if gang is None else gang.limit_s
+        own_s = self.lives.again_s(key, limit_s=limit_s, now_s=now_s)
+        times_s = [own_s, None if gang is None else gang.ready_at_s]
+        if any(at_s is not None for at_s in times_s):
+            self._later_s[key] = min(at_s for at_s in times_s if at_s is not None)
+
+    async def _planned(
+        self, gangs: Iterable[Key], *, now_s: float, beside: Sequence[Sequence[Hold]] | None = None
+    ) -> Outcome:
+        """`beside` is None for those whose room is known to be there: they see all there is."""
+        rest = beside is not None
+        if rest:
+            self.last = None
         rows = rows_of(
             {gang: self.standings[gang] for gang in gangs}, pod_of=self.pod_of, read=self.read
         )
         if not rows:
             return Outcome()
-        asked = asking(
-            rows,
-            self.board,
-            queue_of=self.queues.index,
-            duration_of=self._duration_s,
-            pod_of=self.pod_of,
-            read=self.read,
-            now_s=now_s,
-        )
+        with set_aside(self.board, chain.from_iterable(beside or ())):
+            asked = asking(
+                rows,
+                self.board,
+                queue_of=self.queues.index,
+                duration_of=self.duration_s,
+                pod_of=self.pod_of,
+                read=self.read,
+                now_s=now_s,
+            )
+            used = self.queues.use(self.board.used)
         snapshot = Snapshot(
             nodes=asked.nodes,
             running=self.board.tasks.columns(),
             gangs=asked.columns,
             queues=self.queues.tree,
-            used=self.queues.use(self.board.used),
+            used=used,
         )
-        outcome = await asyncio.to_thread(plan, snapshot, now_s=int(now_s), kept=self._kept)
-        self._kept = outcome.reservation
+        outcome = await asyncio.to_thread(self._decided, snapshot, int(now_s), rest=rest)
+        if rest:
+            self._kept, self.last = outcome.reservation, (asked, outcome)
         placed = self._all_assumed(asked, outcome, now_s=int(now_s))
         self.look(now_s=now_s)
         return Outcome(placed, self._reasons(rows, outcome), asked=len(rows))
+
+    def _decided(self, snapshot: Snapshot, now_s: int, *, rest: bool) -> Plan:
+        outcome = plan(snapshot, now_s=now_s, kept=self._kept if rest else None)
+        return self._second.at(outcome, now_s=now_s) if rest else outcome
 
     def _all_assumed(self, asked: Asking, outcome: Plan, *, now_s: int) -> tuple[Placed, ...]:
         together: dict[int, list[Placement]] = defaultdict(list)
@@ -251,7 +297,8 @@ class Rounds:
         found = (self.board.member(one.uid) for one, _ in where)
         return tuple(one for one in found if one is not None)
 
-    def _duration_s(self, gang: Gang) -> int:
+    def duration_s(self, gang: Gang) -> int:
+        """How long a gang is taken to run."""
         return self.durations.of(gang, longest_s=self.board.forecasts.longest_s)
 
     def _said(self, row: Row) -> str:
@@ -269,11 +316,13 @@ class Rounds:
         begin = self._told % len(pending)
         self._told = begin + MOST_REASONS
         return tuple(
-            Waits(
-                rows[row].gang,
-                rows[row].ask.waiting[0],
-                outcome.blocked(row),
-                outcome.reason(row) + self._said(rows[row]),
-            )
+            _waits(rows[row], outcome, row, said=self._said(rows[row]))
             for row in pending[begin : begin + MOST_REASONS]
         )
+
+
+def _waits(row: Row, outcome: Plan, index: int, *, said: str) -> Waits:
+    blocked, reservation = outcome.blocked(index), outcome.reservation
+    holds = reservation is not None and blocked is Blocked.HOLDS_RESERVATION
+    start_s = reservation.start_s if reservation is not None and holds else None
+    return Waits(row.gang, row.ask.waiting[0], blocked, outcome.reason(index) + said, start_s)

@@ -31,6 +31,7 @@ class SchedulerMetrics:
         self._tasks = self._gauge("tasks", "Batch tasks that there are")
         self._assumed = self._gauge("tasks_assumed", "Decided and not read back yet")
         self._withdrawn = self._gauge("gangs_withdrawn", "Taken back since the process began")
+        self._evicted = self._gauge("tasks_evicted", "Evicted since the process began")
         self._written = Gauge(
             "slacktide_scheduler_writes",
             "Sent since the process began, by kind",
@@ -53,6 +54,7 @@ class SchedulerMetrics:
         tasks: int,
         assumed: int,
         withdrawn: int,
+        evicted: int,
         written: Mapping[str, int],
         took_s: float,
     ) -> None:
@@ -63,6 +65,7 @@ class SchedulerMetrics:
         self._tasks.set(tasks)
         self._assumed.set(assumed)
         self._withdrawn.set(withdrawn)
+        self._evicted.set(evicted)
         for kind, count in written.items():
             self._written.labels(kind).set(count)
 

@@ -8,18 +8,15 @@ from pathlib import Path
 
 import click
 
+from scheduler.app.claims import ClaimSettings
 from scheduler.app.serving import Serving, fresh_identity, run_scheduler
+from scheduler.core.lifecycle import LifecycleSettings
 from slacktide.errors import BadInput
 from slacktide.kube.connection import Connection, connection
 from slacktide.kube.election import LeaseLost
 
 
-@click.group()
-def serve() -> None:
-    """Run one of slacktide's processes until it is stopped."""
-
-
-@serve.command()
+@click.command()
 @click.option(
     "--kubeconfig",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -62,6 +59,39 @@ def serve() -> None:
     show_default=True,
     help="Another process takes over so long after this one was last heard of.",
 )
+@click.option(
+    "--evict/--no-evict",
+    default=True,
+    show_default=True,
+    help="Evict the least harmful tasks for a queue's guarantee or a higher priority in its queue.",
+)
+@click.option(
+    "--evictions-per-minute",
+    type=click.IntRange(1, 10_000),
+    default=30,
+    show_default=True,
+    help="Tasks; a larger gang goes as a whole, and then nobody for as long as that stands for.",
+)
+@click.option(
+    "--evict-after-s",
+    type=click.FloatRange(0, 86_400),
+    default=30,
+    show_default=True,
+    help="Nobody is evicted for a gang that has waited less, nor by a process that is younger.",
+)
+@click.option(
+    "--defragment/--no-defragment",
+    default=False,
+    show_default=True,
+    help="Move tasks where the work lost is less than the wait saved; counts as evictions.",
+)
+@click.option(
+    "--backoff-s",
+    type=click.FloatRange(0.1, 3_600),
+    default=10,
+    show_default=True,
+    help="After a gang's first loss or failure; doubles up to 5 minutes.",
+)
 def scheduler(
     kubeconfig: Path | None,
     context: str | None,
@@ -73,6 +103,11 @@ def scheduler(
     round_ms: int,
     window_s: float,
     lease_s: int,
+    evict: bool,
+    evictions_per_minute: int,
+    evict_after_s: float,
+    defragment: bool,
+    backoff_s: float,
 ) -> None:
     """Place gangs of batch pods whole, and answer kube-scheduler's extender calls.
 
@@ -82,6 +117,8 @@ def scheduler(
     it any more it is planned anew, and its pod stays. extender: as gated, for pods without gates,
     which wait in the extender's filter. direct: pods that use only batch resources are bound at
     once; the others as in gated.
+
+    Evictions respect PodDisruptionBudgets, and are never made on data that is old.
 
     GET /metrics, /healthz and /readyz answer on the extender's port, and on that of --health-port.
 
@@ -101,6 +138,13 @@ def scheduler(
         every_s=round_ms / 1_000,
         window_s=window_s,
         lease_s=float(lease_s),
+        claims=ClaimSettings(
+            evict=evict,
+            defragment=defragment,
+            per_minute=evictions_per_minute,
+            after_s=evict_after_s,
+        ),
+        lives=LifecycleSettings(first_backoff_s=backoff_s),
     )
     try:
         asyncio.run(_until_told(connection(kubeconfig, context), serving))

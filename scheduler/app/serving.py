@@ -18,26 +18,28 @@ import contextlib
 import os
 import socket
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import httpx
 import structlog
-import uvicorn
 
 from scheduler.adapters.asking import ReadRules
 from scheduler.adapters.board import Board
-from scheduler.adapters.group_mirrors import NO_GROUPS, GroupMirrors
+from scheduler.adapters.group_mirrors import GROUPS, GroupMirrors
 from scheduler.adapters.queue_tree import Queues
+from scheduler.app.claims import ClaimSettings
 from scheduler.app.committing import AT_ONCE, Commits
 from scheduler.app.extender_server import Extender
-from scheduler.app.front import Front
+from scheduler.app.front import Front, answering
+from scheduler.app.lives import Lives
 from scheduler.app.notices import PER_S, Notices
 from scheduler.app.replanning import Replanning
 from scheduler.app.rounds import Outcome, Rounds
 from scheduler.app.scheduler_metrics import SchedulerMetrics
+from scheduler.app.upkeep import Upkeep
 from scheduler.app.withdrawing import Patience
+from scheduler.core.lifecycle import LifecycleSettings
 from slacktide.clock import SteadyClock, WallClock
 from slacktide.kube.cache import Cache
 from slacktide.kube.connection import Connection
@@ -70,6 +72,8 @@ class Serving:
     window_s: float = 20.0
     lease_s: float = 15.0
     writes_per_s: float = 1_000.0
+    claims: ClaimSettings = field(default_factory=ClaimSettings)
+    lives: LifecycleSettings = field(default_factory=LifecycleSettings)
 
 
 class Scheduler:
@@ -116,11 +120,13 @@ class Scheduler:
             clock=steady,
             changed=self._object_changed,
         )
+        self._lives = Lives(self.board, pods.get, self._groups.groups, serving.lives)
         self._rounds = Rounds(
             self.board,
             Queues(),
             pod_of=pods.get,
             groups=self._groups.groups,
+            lives=self._lives,
             read=ReadRules(self._groups.bound),
             run=serving.me.rpartition("-")[2],
         )
@@ -138,6 +144,17 @@ class Scheduler:
         self._patience = Patience(self.board, client, writer, steady, window_s=serving.window_s)
         few = Writer(client, clock=steady, per_s=PER_S, burst=int(PER_S), may_write=may_write)
         self._notices = Notices(self.board, pods, few, serving.me)
+        self._upkeep = Upkeep(
+            client,
+            self._groups,
+            self._rounds,
+            self._notices,
+            self._patience.copied,
+            clocks=(steady, self._wall),
+            may_write=may_write,
+            heard=lambda: (self._pods.heard_s, self._nodes.heard_s),
+            settings=serving.claims,
+        )
 
     async def run(self) -> None:
         """Until it is cancelled.
@@ -152,9 +169,10 @@ class Scheduler:
             group.create_task(self._pods.run())
             group.create_task(self._nodes.run())
             group.create_task(self._groups.run())
-            group.create_task(_answering(front, self._serving.host, self._serving.port))
+            group.create_task(answering(front, host=self._serving.host, port=self._serving.port))
             if self._serving.health_port is not None:
-                group.create_task(_answering(front.health_alone(), "", self._serving.health_port))
+                health = answering(front.health_alone(), host="", port=self._serving.health_port)
+                group.create_task(health)
             await self._pods.synced.wait()
             await self._nodes.synced.wait()
             await self._groups.synced()
@@ -163,7 +181,7 @@ class Scheduler:
                 group.create_task(self._election.hold())
                 group.create_task(self._commits.run())
                 group.create_task(self._notices.run())
-                await self._decide()
+                await self._decide(group)
             finally:
                 await asyncio.shield(self._election.give_up())
 
@@ -177,16 +195,18 @@ class Scheduler:
         elif kind == "forecasts":
             self.board.forecasts.take(name, self._groups.forecast(name))
             self._changed.set()
-        elif kind not in NO_GROUPS:
-            self._wake(concerned=self.board.group_changed(namespace, name))
+        elif kind in GROUPS:
+            known = self._lives.group_changed(namespace, name)
+            self._wake(concerned=self.board.group_changed(namespace, name) or known)
 
     def _wake(self, *, concerned: bool) -> None:
         if concerned:
             self._changed.set()
 
-    async def _decide(self) -> None:
+    async def _decide(self, group: asyncio.TaskGroup) -> None:
         self._rounds.begin(epoch=self._election.epoch, now_s=self._wall.now_s())
         self._patience.inherit([g for g, s in self._rounds.standings.items() if s.partly])
+        group.create_task(self._upkeep.run())
         log.warning("deciding", me=self._serving.me, epoch=self._election.epoch)
         while True:
             self._changed.clear()
@@ -205,6 +225,8 @@ class Scheduler:
         self._notices.of_round(outcome)
         for gang in await self._patience.look(self._rounds.standings):
             self._notices.of_withdrawn(gang)
+            self._lives.lost(gang, "it was bound in part for too long")
+        self._upkeep.after_round()
         self._measure(outcome, self._steady.now_s() - begun_s)
 
     def _measure(self, outcome: Outcome, took_s: float) -> None:
@@ -216,31 +238,9 @@ class Scheduler:
             assumed=len(self.board.assumed),
             withdrawn=self._patience.withdrawn,
             written=self._commits.written,
+            evicted=self._upkeep.evicting.evicted,
             took_s=took_s,
         )
-
-
-class _Quiet(uvicorn.Server):
-    """A uvicorn that leaves signals to whoever runs the loop."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-async def _answering(front: Front, host: str, port: int) -> None:
-    config = uvicorn.Config(
-        front,
-        host=host,
-        port=port,
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        lifespan="off",
-        timeout_keep_alive=90,  # kube-scheduler keeps its connections
-        timeout_graceful_shutdown=1,
-    )
-    await _Quiet(config).serve()
 
 
 async def run_scheduler(connection: Connection, serving: Serving) -> None:

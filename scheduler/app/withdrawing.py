@@ -64,13 +64,18 @@ class Patience:
                 self._partly_until_s.pop(gang, None)
         self._placed = partly
         self._partly_until_s = {
-            gang: self._partly_until_s.get(gang, now_s + self.window_s) for gang in partly
+            gang: self._partly_until_s.get(gang, now_s + self._window_s(standings[gang]))
+            for gang in partly
         }
         due = [gang for gang in partly if self._partly_until_s[gang] <= now_s]
         for gang in due:
             await self._withdraw(gang)
         await self._unpin(now_s)
         return due
+
+    def _window_s(self, found: Standing) -> float:
+        """As its owner says, else ours."""
+        return self.window_s if found.gang.wait_s is None else found.gang.wait_s
 
     async def _withdraw(self, gang: Key) -> None:
         bound, released = to_withdraw(self.board.members(gang))
@@ -99,12 +104,12 @@ class Patience:
 
     async def take_back(self, one: Member) -> None:
         """Deletes a pod; one that nobody owns is copied first."""
-        if not one.owned and not await self._copied(one):
+        if not one.owned and not await self.copied(one):
             return
         await self.writer.delete(path_of(one), {"preconditions": {"uid": one.uid}})
 
-    async def _copied(self, one: Member) -> bool:
-        """Whether there is a copy now."""
+    async def copied(self, one: Member) -> bool:
+        """Copies a pod that nobody owns. Returns whether there is a copy now."""
         try:
             answer = await self.client.get(path_of(one))
         except httpx.HTTPError:

@@ -53,8 +53,7 @@ class Candidates:
     def by_domain(self, domains: Domains) -> IntArray:
         """[D + 1] tasks that fit each domain; the last is of nodes that lie in none."""
         size = len(domains.names)
-        # NOWHERE, which is -1, becomes the last
-        domain = domains.of[self.nodes] % (size + 1)
+        domain = _nowhere_last(domains, self.nodes)
         return np.bincount(domain, weights=self.fits, minlength=size + 1).astype(np.int64)
 
 
@@ -211,12 +210,19 @@ def _by_level(limit: _Limit, candidates: Candidates, cost: Cost, wanted: Wanted)
     if tasks < wanted.min_available:
         return candidates.nodes[:0], candidates.fits[:0]
     quota = levels.fill(tasks, -room.astype(np.float64))  # the roomiest take one more
-    domain = limit.domains.of[candidates.nodes] % len(room)
+    domain = _nowhere_last(limit.domains, candidates.nodes)
     asked = quota[domain] > 0
     candidates, domain = candidates.where(asked), domain[asked]
     costs = cost(candidates.nodes)
     order = _cheapest_of_each(domain, costs, quota)
     return _filled(candidates.nodes[order], candidates.fits[order], domain[order], quota)
+
+
+def _nowhere_last(domains: Domains, nodes: IntArray) -> IntArray:
+    """The domain of each node; those that lie in none share one more, the last."""
+    domain = domains.of[nodes]
+    last: IntArray = np.where(domain == NOWHERE, len(domains.names), domain)
+    return last
 
 
 def _cheapest_of_each(domain: IntArray, costs: FloatArray, quota: IntArray) -> IntArray:

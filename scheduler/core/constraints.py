@@ -299,7 +299,7 @@ class _Reading:
             claim = volume.persistent_volume_claim
             if claim is not None and claim.claim_name in volumes:
                 choices.append(volumes[claim.claim_name].choice())
-            elif claim is not None or bytes(volume.ephemeral):
+            elif claim is not None or volume.ephemeral is not None:
                 self.unjudged.append(f"where volume {volume.name} can be reached")
         return [choice for choice in choices if choice]
 

@@ -105,11 +105,11 @@ class Contenders:
         return min(room, self._quota_beside.room_cpu_cores(queue))
 
     def fitting(self, gang: int, nodes: IntArray | None = None) -> IntArray:
-        """[N] how many of the gang's tasks fit on each node, or on those given."""
+        """[N] how many of the gang's tasks fit on each node, or on those given; to be read only."""
         kind = int(self._class_of[gang])
-        classes = self._classes.part(slice(kind, kind + 1))
-        fitting: IntArray = self._room.tasks_per_node(classes, nodes)[0]
-        return fitting
+        if nodes is None:
+            return self._lists.everywhere(kind, lambda some: self._fits(kind, some))
+        return self._fits(kind, nodes)
 
     def places(
         self, gang: int, is_open: Open, cost: Cost, *, tasks: int, min_available: int
@@ -121,9 +121,10 @@ class Contenders:
         wanted = min(tasks, self.capacity(gang))
         if wanted < min_available:
             return np.zeros(0, np.int64), np.zeros(0, np.int64)
+        kind = int(self._class_of[gang])
         return self._lists.places(
-            int(self._class_of[gang]),
-            lambda nodes: self.fitting(gang, nodes),
+            kind,
+            lambda nodes: self._fits(kind, nodes),
             is_open,
             cost,
             tasks=wanted,
@@ -161,6 +162,11 @@ class Contenders:
     def keep(self) -> None:
         """Let what was done since the mark stand."""
         self._mark = None
+
+    def _fits(self, kind: int, nodes: IntArray | None) -> IntArray:
+        classes = self._classes.part(slice(kind, kind + 1))
+        fits: IntArray = self._room.tasks_per_node(classes, nodes)[0]
+        return fits
 
     def _can_start(self, queue: int, line: IntArray) -> BoolArray:
         in_maximum = self._least_cores[line] <= self._shares.room_cpu_cores(queue)

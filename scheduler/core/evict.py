@@ -14,7 +14,7 @@ One claim a round: the caller evicts, keeps the reservation, and the next round 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,6 +69,23 @@ def eviction(
         if found is not None:
             return found
     return None
+
+
+def may_claim(outcome: Plan, least_priority: Mapping[int, int]) -> bool:
+    """Whether any pending gang could have a claim, by its queue and priority alone.
+
+    Cheap, so that who runs is looked at only where it may matter. `least_priority` is that of
+    running gangs, by queue.
+    """
+    after, columns = outcome.aftermath, outcome.aftermath.snapshot.gangs
+    cores = least_cores(columns)
+    for row in _claimants(after, outcome.pending, tried=EvictionSettings().claims_tried):
+        queue = int(columns.queue[row])
+        if least_priority.get(queue, int(columns.priority[row])) < int(columns.priority[row]):
+            return True
+        if _guarantor(after, queue, float(cores[row])) is not None:
+            return True
+    return False
 
 
 def _claimants(after: Aftermath, pending: IntArray, *, tried: int) -> Iterator[int]:
@@ -133,11 +150,19 @@ def _binds_itself(after: Aftermath, gang: int) -> bool:
 
 def _outside_guarantee(after: Aftermath, queue: int, cores: float, queue_of: IntArray) -> BoolArray:
     """[R] gangs outside the first queue, from the gang's own up, whose guarantee covers it."""
+    above, paths = _guarantor(after, queue, cores), after.snapshot.queues.paths
+    if above is None:
+        return np.zeros(len(queue_of), np.bool_)
+    return np.array([above not in paths[other] for other in queue_of.tolist()], np.bool_)
+
+
+def _guarantor(after: Aftermath, queue: int, cores: float) -> int | None:
+    """The first queue, from the gang's own up, whose guarantee covers it; None for none."""
     tree, used = after.snapshot.queues, after.shares.used_cpu_cores
     for above in reversed(tree.paths[queue]):
         if used[above] + cores <= float(tree.guaranteed_cpu_cores[above]) + CORES_TOLERANCE:
-            return np.array([above not in tree.paths[other] for other in queue_of.tolist()], bool)
-    return np.zeros(len(queue_of), np.bool_)
+            return above
+    return None
 
 
 def _spare(after: Aftermath, queue: int) -> FloatArray:

@@ -9,8 +9,8 @@ filter offers that one node, which spares kube-scheduler the scoring.
     not planned (yet)                  none; the message never changes, because kube-scheduler
                                        patches the pod with it and wakes itself up by that patch
 
-Bytes in, bytes out: names of nodes are never parsed, so five thousand cost what a hundred do. The
-same question has the same answer however often it is asked, which a simulated PodGroup cycle needs.
+Bytes in, bytes out: what is only passed on is not parsed. The same question has the same answer
+however often it is asked, which a simulated PodGroup cycle needs.
 
 Source of the wire format: k8s.io/kube-scheduler/extender/v1, whose structs have no JSON tags and so
 carry Go's capitals.
@@ -20,18 +20,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, TypeVar
+from typing import Annotated, Final, TypeVar
 
 import msgspec
 
 T = TypeVar("T")
 
 MOST_BYTES: Final = 8 << 20  # of a question: 5,000 names of the longest kind are 1.3 MB
+MOST_COUNT: Final = (1 << 63) - 1  # of Go's int64, which the answer is read into
 MOST_SCORE: Final = 10  # k8s.io/kube-scheduler/extender/v1.MaxExtenderPriority
 
 WAITS: Final = "slacktide: waits for its gang to be planned"
 ELSEWHERE: Final = "slacktide: its gang is planned on another node"
 NOT_BATCH: Final = "slacktide: only batch pods make room for batch pods"
+
+
+_Count = Annotated[int, msgspec.Meta(ge=0, le=MOST_COUNT)]
 
 
 class _Meta(msgspec.Struct, frozen=True):
@@ -55,7 +59,7 @@ class _Victim(msgspec.Struct, frozen=True):
 
 class _Victims(msgspec.Struct, frozen=True):
     pods: tuple[_Victim, ...] | None = msgspec.field(name="Pods", default=None)
-    violations: int = msgspec.field(name="NumPDBViolations", default=0)
+    violations: _Count = msgspec.field(name="NumPDBViolations", default=0)
 
 
 class _Preempt(msgspec.Struct, frozen=True):
@@ -92,6 +96,7 @@ class Places:
     unknown_waits: bool = False
 
 
+_NAMES: Final = msgspec.json.Decoder(list[str])
 _FILTER: Final = msgspec.json.Decoder(_Filter)
 _PREEMPT: Final = msgspec.json.Decoder(_Preempt)
 _BIND: Final = msgspec.json.Decoder(_Bind)
@@ -111,6 +116,7 @@ def filtered(question: bytes, places: Places) -> bytes:
         return _nodes(b"[]", unresolvable={node: ELSEWHERE})
     if places.unknown_waits or uid in places.waiting:
         return _nodes(b"[]", unresolvable={"": WAITS})
+    _decoded(_NAMES, names)
     return _nodes(names)
 
 

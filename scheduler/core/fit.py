@@ -183,10 +183,8 @@ class Room:
 
     def tasks_per_node(self, classes: TaskClasses, nodes: IntArray | None = None) -> IntArray:
         """[C, N] how many tasks of each class fit on each node (or on those given)."""
-        cpu = self.cpu_cores if nodes is None else self.cpu_cores[:, nodes]
-        memory = self.memory_bytes if nodes is None else self.memory_bytes[:, nodes]
-        by_cpu = cpu[classes.level] / classes.cpu_cores[:, None]
-        by_memory = memory[classes.level] / classes.memory_bytes[:, None]
+        by_cpu = _at(self.cpu_cores, classes.level, nodes) / classes.cpu_cores[:, None]
+        by_memory = _at(self.memory_bytes, classes.level, nodes) / classes.memory_bytes[:, None]
         fitting: IntArray = np.maximum(np.minimum(by_cpu, by_memory), 0.0).astype(np.int64)
         if self.reserved is not None and (guarded := np.flatnonzero(classes.guarded)).size:
             beside = self.reserved.tasks_per_node(classes.part(guarded), nodes)
@@ -222,6 +220,17 @@ class Room:
         self.cpu_cores[:, nodes], self.memory_bytes[:, nodes] = cpu_cores, memory_bytes
         if self.reserved is not None and beside is not None:
             self.reserved.put_back(beside)
+
+
+def _at(left: FloatArray, level: IntArray, nodes: IntArray | None) -> FloatArray:
+    """[C, K] what is left through each class's horizon, on all nodes or on those given."""
+    found: FloatArray
+    if len(level) == 1:  # what other horizons hold is not even read
+        row = left[level[0]]
+        found = (row if nodes is None else row[nodes])[None, :]
+    else:
+        found = (left if nodes is None else left[:, nodes])[level]
+    return found
 
 
 def total_tasks(room: Room, classes: TaskClasses) -> IntArray:

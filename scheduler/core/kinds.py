@@ -92,7 +92,11 @@ class Constraints:
 
     def cut(self, fitting: IntArray, rows: IntArray, nodes: IntArray | None) -> None:
         """Take from [C, N] numbers of fitting tasks what labels, taints and ports forbid."""
-        fitting *= self.allowed[rows] if nodes is None else self.allowed[rows[:, None], nodes]
+        if len(rows) == 1:
+            of_one = self.allowed[rows[0]]
+            fitting *= of_one if nodes is None else of_one[nodes]
+        else:
+            fitting *= self.allowed[rows] if nodes is None else self.allowed[rows[:, None], nodes]
         single = self.at_most_one[rows]
         if single.any():
             fitting[single] = np.minimum(fitting[single], 1)

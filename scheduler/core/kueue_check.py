@@ -16,6 +16,11 @@ from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
+import numpy as np
+
+from scheduler.core.endings import Endings
+from scheduler.core.fit import TaskClasses, task_of
+from scheduler.core.plan import Plan
 from slacktide.kube.groups import PodTemplate
 from slacktide.kube.kueue import Workload
 
@@ -70,27 +75,50 @@ def answered(workload: Workload, ours: Collection[str], forecast: Forecast) -> d
 
 def patch(
     workload: Workload, ours: Collection[str], forecast: Forecast, *, now_s: float
-) -> dict[str, object] | None:
-    """What to apply (server-side, on `status`), or None where nothing changes."""
+) -> list[dict[str, object]] | None:
+    """The JSON patch of its `status`, or None where nothing changes.
+
+    It names the UID and each check as it was found, so the server refuses it where either is
+    another by now; checks of others are not in it.
+    """
     changes = answered(workload, ours, forecast)
     if not changes:
         return None
     at = datetime.fromtimestamp(int(now_s), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     message = _state(forecast)[1]
-    return {
-        "apiVersion": workload.api_version,
-        "kind": "Workload",
-        "metadata": {
-            "name": workload.metadata.name,
-            "namespace": workload.metadata.namespace,
-        },
-        "status": {
-            "admissionChecks": [
-                {"name": name, "state": state, "message": message, "lastTransitionTime": at}
-                for name, state in changes.items()
-            ]
-        },
-    }
+    patched: list[dict[str, object]] = [
+        {"op": "test", "path": "/metadata/uid", "value": workload.metadata.uid}
+    ]
+    for place, one in enumerate(workload.status.admission_checks):
+        if one.name not in changes:
+            continue
+        where = f"/status/admissionChecks/{place}"
+        for name, seen in (("name", one.name), ("state", one.state)):
+            patched.append({"op": "test", "path": f"{where}/{name}", "value": seen})
+        new = {"state": changes[one.name], "message": message, "lastTransitionTime": at}
+        patched += [
+            {"op": "add", "path": f"{where}/{name}", "value": value} for name, value in new.items()
+        ]
+    return patched
+
+
+def forecast_of(outcome: Plan, lead: int) -> Forecast:
+    """What a plan says about the gang of this row: that it is placed, or when it would be."""
+    if lead not in outcome.pending:
+        return Forecast(True, outcome.reason(lead))
+    after, reason = outcome.aftermath, outcome.reason(lead)
+    gangs, nodes = after.snapshot.gangs, after.snapshot.nodes
+    endings = Endings.of(nodes, after.snapshot.running, now_s=after.now_s)
+    starts_s = after.now_s
+    for row in np.flatnonzero(gangs.leads == lead).tolist():
+        least = int(gangs.min_available[row])
+        if after.fits_now(row) >= least:
+            continue
+        if after.fits_without_batch(row) < least or not len(endings.end_s):
+            return Forecast(False, reason)
+        task = task_of(gangs, row, level=int(after.level[row]), constraints=nodes.constraints)
+        starts_s = max(starts_s, endings.first_fit_s(TaskClasses.one(task), tasks=least))
+    return Forecast(False, reason, float(starts_s - after.now_s))
 
 
 def _state(forecast: Forecast) -> tuple[str, str]:

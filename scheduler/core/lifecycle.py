@@ -2,7 +2,7 @@
 
     queued ──planned──> admitted ──all bound──> running / resumed ──> done, failed
       ^  ^                 │                        │
-      │  └─── not bound ───┘                        │ members lost, evicted or failed
+      │  └── taken back ───┘                        │ members lost, evicted or failed
       │                                             v
       └───────────── after a back-off ───────── preempted
     suspended: by its owner; from anywhere, and back to queued
@@ -15,10 +15,10 @@ submitted anew; every phase has a sentence.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from scheduler.core.members import Gang
 
@@ -44,9 +44,6 @@ ENDED = frozenset({Phase.DONE, Phase.FAILED})
 class LifecycleSettings:
     """How patient the scheduler is with a gang."""
 
-    bind_within_s: float = 60.0
-    """An admitted gang whose members are not all bound by then is rolled back. kube-scheduler
-    retries a pod after at most 10 s, so a minute is several tries."""
     first_backoff_s: float = 10.0
     """Wait after the first loss of its place or failure; doubles with each. Kubernetes' own for
     restarts of containers and for Jobs."""
@@ -75,6 +72,7 @@ class Life:
     preemptions: int = 0
     setbacks: int = 0  # losses and failures since it last ran well
     failed_pods: int = 0  # seen so far
+    evicted_s: float | None = None  # when we last evicted any of its pods
     gone_s: float | None = None  # nothing of it was there since
 
     def may_be_planned(self, gang: Gang, *, now_s: float) -> bool:
@@ -83,22 +81,18 @@ class Life:
         return waits and gang.ready
 
 
-class Action(StrEnum):
-    """What the scheduler has to do besides remembering."""
-
-    ROLL_BACK = "roll back"  # undo the binding of an admitted gang
-    STOP = "stop"  # its time is up: its Job, or else its pods, get an activeDeadlineSeconds of 1
-
-
 class Step(NamedTuple):
     """One step of a life."""
 
     life: Life
-    action: Action | None = None
+    stop: bool = False  # its time is up: its Job, or else its pods, get an activeDeadlineSeconds
 
 
-def begun(gang: Gang, *, now_s: float) -> Life:
-    """A gang that is seen for the first time, or by a scheduler that has just started."""
+def begun(gang: Gang, *, now_s: float, ran_since_s: float | None = None) -> Life:
+    """A gang that is seen for the first time, or by a scheduler that has just started.
+
+    `ran_since_s` is when it began to run, if it runs and anybody knows.
+    """
     life = Life(
         phase=Phase.QUEUED,
         reason=gang.reason or "waits for its turn",
@@ -106,7 +100,9 @@ def begun(gang: Gang, *, now_s: float) -> Life:
         since_s=now_s,
         failed_pods=gang.failed,
     )
-    return _running(life, now_s=now_s) if gang.whole else life
+    if not gang.whole:
+        return life
+    return _running(life, now_s=now_s if ran_since_s is None else ran_since_s)
 
 
 def step(
@@ -116,7 +112,7 @@ def step(
     now_s: float,
     settings: LifecycleSettings,
     planned: bool = False,
-    evicted: str = "",
+    lost: str = "",
 ) -> Step:
     """The life after looking at the gang as it is now.
 
@@ -126,7 +122,7 @@ def step(
         now_s: since the epoch.
         settings: how patient to be.
         planned: it has a place in the plan that stands.
-        evicted: why the scheduler took its place from it as a whole since the last step, if so.
+        lost: why the scheduler took its place from it as a whole since the last step, if so.
 
     Raises:
         ValueError: neither a life nor a gang.
@@ -135,24 +131,29 @@ def step(
         if life is None:
             raise ValueError("a life needs a gang to begin with")
         return Step(_gone(life, now_s=now_s, settings=settings))
-    if life is None or (life.phase in ENDED and gang.submit_s > life.since_s):
+    if life is None or (life.phase in ENDED and gang.made_s > life.since_s):
         life = begun(gang, now_s=now_s)
     life = replace(life, gone_s=None)
     taken = gang.outcome is not None or gang.suspended  # its owner says where it stands
     if life.phase is Phase.ADMITTED and not taken:
-        return _admitted(life, gang, now_s=now_s, settings=settings, planned=planned)
+        admitted = _admitted(life, gang, now_s=now_s, settings=settings, planned=planned, lost=lost)
+        return Step(admitted)
     if life.phase in LIVE and not taken:
-        return _live(life, gang, now_s=now_s, settings=settings, evicted=evicted)
+        return _live(life, gang, now_s=now_s, settings=settings, lost=lost)
     ended = life.phase in ENDED
     return Step(life if ended else _waiting(life, gang, now_s=now_s, planned=planned))
 
 
+Name = TypeVar("Name", bound=Hashable)
+
+
 def retained(
-    lives: Mapping[str, Life], *, now_s: float, settings: LifecycleSettings
-) -> dict[str, Life]:
+    lives: Mapping[Name, Life], *, now_s: float, settings: LifecycleSettings
+) -> dict[Name, Life]:
     """Those worth keeping: all that have not ended, and the latest and youngest that have."""
     ended = [(life.since_s, name) for name, life in lives.items() if life.phase in ENDED]
-    young = sorted(one for one in ended if now_s - one[0] <= settings.finished_kept_s)
+    young = [one for one in ended if now_s - one[0] <= settings.finished_kept_s]
+    young.sort(key=lambda one: one[0])
     kept = {name for _, name in young[len(young) - min(len(young), settings.finished_kept) :]}
     return {name: life for name, life in lives.items() if life.phase not in ENDED or name in kept}
 
@@ -173,38 +174,38 @@ def _waiting(life: Life, gang: Gang, *, now_s: float, planned: bool) -> Life:
 
 
 def _admitted(
-    life: Life, gang: Gang, *, now_s: float, settings: LifecycleSettings, planned: bool
-) -> Step:
+    life: Life,
+    gang: Gang,
+    *,
+    now_s: float,
+    settings: LifecycleSettings,
+    planned: bool,
+    lost: str,
+) -> Life:
+    if lost:
+        return _backing_off(life, Phase.QUEUED, lost, now_s=now_s, settings=settings)
     if gang.whole:
-        return Step(_running(life, now_s=now_s))
-    if not planned:
-        reason = "its place in the plan was taken back"
-        return Step(_entered(life, Phase.QUEUED, reason, now_s=now_s))
-    patience_s = settings.bind_within_s if gang.wait_s is None else gang.wait_s
-    if now_s - life.since_s < patience_s:
-        return Step(life)
-    reason = f"only {gang.started} of {gang.least} pods were bound within {patience_s:g} s"
-    back = _backing_off(life, Phase.QUEUED, reason, now_s=now_s, settings=settings)
-    return Step(back, Action.ROLL_BACK)
+        return _running(life, now_s=now_s)
+    if planned:
+        return life
+    return _entered(life, Phase.QUEUED, "its place in the plan was taken back", now_s=now_s)
 
 
-def _live(
-    life: Life, gang: Gang, *, now_s: float, settings: LifecycleSettings, evicted: str
-) -> Step:
+def _live(life: Life, gang: Gang, *, now_s: float, settings: LifecycleSettings, lost: str) -> Step:
     ran_s = now_s - life.since_s
     if ran_s >= settings.healthy_after_s and life.setbacks:
         life = replace(life, setbacks=0)
     if gang.limit_s is not None and ran_s >= gang.limit_s:
         reason = f"ran for {gang.limit_s:g} s, which is its time limit"
-        return Step(_entered(life, Phase.FAILED, reason, now_s=now_s), Action.STOP)
+        return Step(_entered(life, Phase.FAILED, reason, now_s=now_s), stop=True)
     if gang.failed > life.failed_pods and not gang.whole:
         life = replace(life, failed_pods=gang.failed)
         reason = f"{gang.failed} of its pods failed"
         return Step(_backing_off(life, Phase.QUEUED, reason, now_s=now_s, settings=settings))
     life = replace(life, failed_pods=gang.failed)
-    if not evicted and gang.whole:
+    if not lost and gang.whole:
         return Step(life)
-    reason = evicted or f"only {gang.started} of the {gang.least} pods that it needs are left"
+    reason = lost or f"only {gang.started} of the {gang.least} pods that it needs are left"
     life = replace(life, preemptions=life.preemptions + 1)
     return Step(_backing_off(life, Phase.PREEMPTED, reason, now_s=now_s, settings=settings))
 

@@ -24,6 +24,7 @@ from scheduler.core.ways_in.order import WAYS, gang_key, rivals
 from scheduler.core.ways_in.shape import Groups, Key, Near, Outcome, Shape, annotation
 from slacktide.contract import (
     ANNOTATION_DURATION,
+    ANNOTATION_SUBMITTED,
     ANNOTATION_TIME_LIMIT,
     KUEUE_GATE,
     KUEUE_ONE_DOMAIN,
@@ -44,7 +45,8 @@ class Gang:
     queue: str
     roles: tuple[Role, ...]
     priority: int
-    submit_s: float  # since the epoch; of the group's object, else of the oldest pod
+    submit_s: float  # since the epoch: what its pods keep of it, else as `made_s`
+    made_s: float  # since the epoch: the oldest of its object and the pods that are there
     duration_s: float | None  # as its owner expects it
     limit_s: float | None  # it may run so long
     wait_s: float | None  # placed members may wait so long for the others
@@ -117,12 +119,14 @@ def gang_of(key: Key, pods: Sequence[Pod], groups: Groups, *, now_s: float) -> G
     reason = _why_not(shape, roles)
     only_time = not reason and shape.settles and now_s < settled_s
     duration_s, limit_s, notes = _times(metas, there, shape)
+    made_s = min((created_s(meta) for meta in metas), default=now_s)
     return Gang(
         key=key,
         queue=queue_of(there, shape),
         roles=roles,
         priority=_priority(there, shape),
-        submit_s=min((created_s(meta) for meta in metas), default=now_s),
+        submit_s=min([made_s, *(kept_age_s(pod.metadata) or made_s for pod in there)]),
+        made_s=made_s,
         duration_s=duration_s,
         limit_s=limit_s,
         wait_s=shape.wait_s,
@@ -139,10 +143,19 @@ def gang_of(key: Key, pods: Sequence[Pod], groups: Groups, *, now_s: float) -> G
 
 def created_s(meta: Meta) -> float:
     """When an object was created, since the epoch; 0 where it does not say."""
-    if not meta.creation_timestamp:
+    return _stamp_s(meta.creation_timestamp)
+
+
+def kept_age_s(meta: Meta) -> float:
+    """Since when a pod's task waits, where it is for one that was there before; else 0."""
+    return _stamp_s(annotation(meta, ANNOTATION_SUBMITTED))
+
+
+def _stamp_s(text: str | None) -> float:
+    if not text:
         return 0.0
     try:
-        return datetime.fromisoformat(meta.creation_timestamp).timestamp()
+        return datetime.fromisoformat(text).timestamp()
     except ValueError:
         return 0.0
 

@@ -37,7 +37,7 @@ class PlanSettings:
     reserve_after_s: int = 3600  # an hour: longer than most gangs run, shorter than patience
     lifetime_weight: float = 1.0  # long room is what runs out first, so it counts most
     emptiness_weight: float = 0.5  # packs within nodes of one lifetime
-    imbalance_weight: float = 0.25  # a hint: where one resource is plentiful it should not decide
+    imbalance_weight: float = 0.5  # as emptiness: below it, greedy strands memory behind cores
     wishes_weight: float = 2.0  # what a pod says it prefers outweighs what we think of a node
 
 
@@ -270,6 +270,7 @@ def _open_round(snapshot: Snapshot, *, now_s: int, settings: PlanSettings) -> _R
         ),
         scoring=Scoring.over(
             room,
+            gangs,
             lifetime_weight=settings.lifetime_weight,
             emptiness_weight=settings.emptiness_weight,
             imbalance_weight=settings.imbalance_weight,

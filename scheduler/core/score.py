@@ -8,9 +8,11 @@ Three costs, each in 0..1, weighed and summed; the lowest goes first:
   al., "Virtual machine allocation with lifetime predictions", MLSys 2023.)
 - *emptiness*: what the node would have left, so that full nodes fill up first and whole nodes stay
   whole for big tasks (best fit).
-- *imbalance*: how unequal the cores and the memory left would be, so that neither is stranded
-  (packing on several resources: Grandl et al., "Multi-resource packing for cluster schedulers",
-  SIGCOMM 2014).
+- *imbalance*: cores left with too little memory beside them, or memory with too few cores, so that
+  neither is stranded (packing on several resources: Grandl et al., "Multi-resource packing for
+  cluster schedulers", SIGCOMM 2014). To strand what is scarce counts in full, to strand what is
+  plentiful in proportion: where the waiting gangs ask for half of the free memory and all of the
+  cores, memory left behind costs half of what cores cost, and with memory in abundance nothing.
 
 Always holds: a score orders nodes that fit and never makes one fit.
 """
@@ -23,28 +25,43 @@ import numpy as np
 
 from scheduler.core.fit import BYTES_TOLERANCE, Room, Task
 from scheduler.core.queues import CORES_TOLERANCE
+from scheduler.core.snapshot import GangColumns
 from slacktide.messages import FloatArray, IntArray
 
 
 @dataclass(frozen=True, slots=True)
 class Scoring:
-    """Weights of the three costs, and the cluster's mean room a node that amounts are held to."""
+    """Weights of the three costs, and what amounts left on a node are held to."""
 
     mean_cpu_cores: float
     mean_memory_bytes: float
+    cpu_scarcity: float  # 1 for the resource of which most of the room is asked for, else less
+    memory_scarcity: float
     lifetime_weight: float
     emptiness_weight: float
     imbalance_weight: float
 
     @staticmethod
     def over(
-        room: Room, *, lifetime_weight: float, emptiness_weight: float, imbalance_weight: float
+        room: Room,
+        gangs: GangColumns,
+        *,
+        lifetime_weight: float,
+        emptiness_weight: float,
+        imbalance_weight: float,
     ) -> Scoring:
-        """Scoring that holds amounts to the mean of the room given."""
+        """Scoring that holds amounts to the mean of the room, and to what the gangs ask of it."""
         nodes = max(room.cpu_cores.shape[1], 1)
+        cpu_cores = max(room.total_cpu_cores(), CORES_TOLERANCE)
+        memory_bytes = max(room.total_memory_bytes(), BYTES_TOLERANCE)
+        cpu_asked = float(gangs.min_available @ gangs.cpu_cores) / cpu_cores
+        memory_asked = float(gangs.min_available @ gangs.memory_bytes) / memory_bytes
+        most_asked = max(cpu_asked, memory_asked, CORES_TOLERANCE)
         return Scoring(
-            mean_cpu_cores=max(room.total_cpu_cores() / nodes, CORES_TOLERANCE),
-            mean_memory_bytes=max(room.total_memory_bytes() / nodes, BYTES_TOLERANCE),
+            mean_cpu_cores=max(cpu_cores / nodes, CORES_TOLERANCE),
+            mean_memory_bytes=max(memory_bytes / nodes, BYTES_TOLERANCE),
+            cpu_scarcity=cpu_asked / most_asked,
+            memory_scarcity=memory_asked / most_asked,
             lifetime_weight=lifetime_weight,
             emptiness_weight=emptiness_weight,
             imbalance_weight=imbalance_weight,
@@ -65,8 +82,15 @@ class Scoring:
         return (
             self.lifetime_weight * lifetime
             + self.emptiness_weight * 0.5 * (cpu_left + memory_left)
-            + self.imbalance_weight * np.abs(cpu_left - memory_left)
+            + self.imbalance_weight * self._stranded(cpu_left - memory_left)
         )
+
+    def _stranded(self, more_cpu: FloatArray) -> FloatArray:
+        """From how much emptier a node is of cores than of memory."""
+        stranded: FloatArray = np.maximum(
+            self.cpu_scarcity * more_cpu, -self.memory_scarcity * more_cpu
+        )
+        return stranded
 
 
 def _long_room_taken(through: FloatArray, longest: FloatArray, request: float) -> FloatArray:

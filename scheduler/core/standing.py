@@ -8,7 +8,7 @@
     whole        every role has its least bound; others may join one by one
 
 A gang that was whole once is never withdrawn: when a member of it dies, the others go on and the
-new one asks for a place like any other.
+new one asks for a place like any other. One that has lost all its members starts anew, whole.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def standing(gang: Gang, members: Mapping[str, Member], *, was_whole: bool) -> S
     placed = sum(count.placed for count in counts)
     have = sum(count.have for count in counts)
     missing = sum(count.missing for count in counts)
-    whole = was_whole or (placed > 0 and all(c.placed >= c.role.least for c in counts))
+    whole = placed > 0 and (was_whole or all(c.placed >= c.role.least for c in counts))
     asks = _needed(counts) if missing else _more(counts)
     return Standing(
         gang=gang,

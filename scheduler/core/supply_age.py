@@ -102,9 +102,9 @@ def aged(
     """The nodes as they sell by their forecasts.
 
     Args:
-        nodes: what they have and are, by their allocatable alone.
+        nodes: what they have and are, by their allocatable alone, less all that is held.
         supply: of the same nodes.
-        running: what batch tasks hold.
+        running: what batch tasks hold; what is held beside them is held through every horizon.
         now_s: on the clock of `made_s` and `end_s`.
         settings: the rungs.
     """
@@ -114,12 +114,19 @@ def aged(
         running, horizons_s=supply.horizons_s, nodes=len(nodes.names), now_s=int(now_s)
     )
     cpu, memory = sold_amounts(nodes, supply, now_s=now_s, settings=settings)
+
+    def free(
+        plain: FloatArray, allocatable: FloatArray, sold: FloatArray, held: FloatArray
+    ) -> FloatArray:
+        beside = np.maximum(allocatable[:, None] - plain[:, :1] - held[:, :1], 0.0)
+        # Of a closed node it is told what it would sell; nobody is given any of it.
+        return np.where(closed, plain[:, :1], sold - held - beside)
+
     return replace(
         nodes,
         horizons_s=supply.horizons_s,
-        # Of a closed node it is told what it would sell; nobody is given any of it.
-        free_cpu_cores=np.where(closed, nodes.free_cpu_cores[:, :1], cpu - held_cpu),
-        free_memory_bytes=np.where(closed, nodes.free_memory_bytes[:, :1], memory - held_memory),
+        free_cpu_cores=free(nodes.free_cpu_cores, nodes.cpu_cores, cpu, held_cpu),
+        free_memory_bytes=free(nodes.free_memory_bytes, nodes.memory_bytes, memory, held_memory),
         open=nodes.open & ~closed[:, 0],
         supply_note=note(rung[nodes.open], settings),
     )

@@ -21,8 +21,10 @@ import yaml
 
 from slacktide import __version__
 from slacktide.errors import BadInput
+from slacktide.kube.wire import Wire
 
 ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+AGENT: Final = f"slacktide/{__version__}"  # as the API server's audit log shows us
 MOST_BYTES: Final = 1 << 20  # of a kubeconfig
 
 
@@ -39,27 +41,29 @@ class Connection:
         """A client of that server; `silence_s` without a byte ends a request."""
         return httpx.AsyncClient(
             base_url=self.url,
-            verify=self.tls,
-            auth=_Bearer(self.token, self.token_file),
+            transport=Wire(self.tls, connections=connections),
+            auth=_Bearer(self),
             timeout=httpx.Timeout(silence_s, connect=10.0, pool=None),
-            limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
             # Both machines are near each other: packing costs the server more than the wire.
             headers={
                 "Accept": "application/json",
                 "Accept-Encoding": "identity",
-                "User-Agent": f"slacktide/{__version__}",  # as the audit log shows us
+                "User-Agent": AGENT,
             },
             trust_env=False,
         )
 
+    def bearer(self) -> str:
+        """The token as it is now, empty where a certificate says who we are."""
+        return self.token if self.token_file is None else self.token_file.read_text().strip()
+
 
 class _Bearer(httpx.Auth):
-    def __init__(self, token: str, file: Path | None) -> None:
-        self._token, self._file = token, file
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        token = self._token if self._file is None else self._file.read_text().strip()
-        if token:
+        if token := self._connection.bearer():
             request.headers["Authorization"] = f"Bearer {token}"
         yield request
 

@@ -15,14 +15,14 @@ from slacktide.errors import BadInput
 from slacktide.kube.objects import Meta
 
 
-class Amounts(msgspec.Struct, frozen=True, rename="camel"):
+class Amounts(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     """Quantities; None where nobody knows."""
 
     cpu: str | int | float | None = None
     memory: str | int | float | None = None
 
 
-class Horizon(msgspec.Struct, frozen=True, rename="camel"):
+class Horizon(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     """One length of time from when the forecast was made."""
 
     seconds: int
@@ -31,14 +31,14 @@ class Horizon(msgspec.Struct, frozen=True, rename="camel"):
     reason: str = ""
 
 
-class Risk(msgspec.Struct, frozen=True, rename="camel"):
+class Risk(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     """Promised share of windows in which online needs more than was kept."""
 
     cpu: float | None = None
     memory: float | None = None
 
 
-class ForecastStatus(msgspec.Struct, frozen=True, rename="camel"):
+class ForecastStatus(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     """What was forecast."""
 
     made_at: str
@@ -46,7 +46,7 @@ class ForecastStatus(msgspec.Struct, frozen=True, rename="camel"):
     risk: Risk = Risk()
 
 
-class NodeForecast(msgspec.Struct, frozen=True, rename="camel"):
+class NodeForecast(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     """slacktide.io/v1alpha1, cluster-scoped, named as its node."""
 
     metadata: Meta

@@ -12,49 +12,49 @@ import msgspec
 from slacktide.kube.objects import Meta, PodSpec
 
 
-class _Wire(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
+class _Wire(msgspec.Struct, frozen=True, gc=False, rename="camel", kw_only=True):
     """As the API server writes it."""
 
 
-class TemplateMeta(_Wire, frozen=True):
+class TemplateMeta(_Wire, frozen=True, gc=False):
     """Of pods that are not there yet."""
 
     labels: dict[str, str] | None = None
     annotations: dict[str, str] | None = None
 
 
-class PodTemplate(_Wire, frozen=True):
+class PodTemplate(_Wire, frozen=True, gc=False):
     """What an owner makes its pods from."""
 
     metadata: TemplateMeta = TemplateMeta()
     spec: PodSpec = PodSpec()
 
 
-class GangPolicy(_Wire, frozen=True):
+class GangPolicy(_Wire, frozen=True, gc=False):
     """All or nothing."""
 
     min_count: int
 
 
-class SchedulingPolicy(_Wire, frozen=True):
+class SchedulingPolicy(_Wire, frozen=True, gc=False):
     """`gang`, or else pods one by one."""
 
     gang: GangPolicy | None = None
 
 
-class TopologyConstraint(_Wire, frozen=True):
+class TopologyConstraint(_Wire, frozen=True, gc=False):
     """All pods in one domain."""
 
     key: str
 
 
-class SchedulingConstraints(_Wire, frozen=True):
+class SchedulingConstraints(_Wire, frozen=True, gc=False):
     """Of a group; at most one topology."""
 
     topology: tuple[TopologyConstraint, ...] = ()
 
 
-class NativePodGroupSpec(_Wire, frozen=True):
+class NativePodGroupSpec(_Wire, frozen=True, gc=False):
     """What was asked for."""
 
     scheduling_policy: SchedulingPolicy = SchedulingPolicy()
@@ -62,34 +62,34 @@ class NativePodGroupSpec(_Wire, frozen=True):
     priority: int | None = None
 
 
-class NativePodGroup(_Wire, frozen=True):
+class NativePodGroup(_Wire, frozen=True, gc=False):
     """scheduling.k8s.io/v1alpha2."""
 
     metadata: Meta
     spec: NativePodGroupSpec = NativePodGroupSpec()
 
 
-class CoschedulingSpec(_Wire, frozen=True):
+class CoschedulingSpec(_Wire, frozen=True, gc=False):
     """What was asked for."""
 
     min_member: int = 0
     schedule_timeout_seconds: int | None = None
 
 
-class CoschedulingPodGroup(_Wire, frozen=True):
+class CoschedulingPodGroup(_Wire, frozen=True, gc=False):
     """scheduling.x-k8s.io/v1alpha1, and its elder of scheduling.sigs.k8s.io."""
 
     metadata: Meta
     spec: CoschedulingSpec = CoschedulingSpec()
 
 
-class VolcanoTopology(_Wire, frozen=True):
+class VolcanoTopology(_Wire, frozen=True, gc=False):
     """A wish in tiers of Volcano's own HyperNodes."""
 
     mode: str = "hard"
 
 
-class VolcanoSpec(_Wire, frozen=True):
+class VolcanoSpec(_Wire, frozen=True, gc=False):
     """What was asked for."""
 
     min_member: int = 0
@@ -98,14 +98,14 @@ class VolcanoSpec(_Wire, frozen=True):
     network_topology: VolcanoTopology | None = None
 
 
-class VolcanoPodGroup(_Wire, frozen=True):
+class VolcanoPodGroup(_Wire, frozen=True, gc=False):
     """scheduling.volcano.sh/v1beta1."""
 
     metadata: Meta
     spec: VolcanoSpec = VolcanoSpec()
 
 
-class JobCondition(_Wire, frozen=True):
+class JobCondition(_Wire, frozen=True, gc=False):
     """Complete, Failed, Suspended, ..."""
 
     type: str
@@ -114,7 +114,7 @@ class JobCondition(_Wire, frozen=True):
     last_transition_time: str | None = None
 
 
-class JobSpec(_Wire, frozen=True):
+class JobSpec(_Wire, frozen=True, gc=False):
     """What was asked for; None is 1 pod at a time, and as many completions as pods succeed."""
 
     parallelism: int | None = None
@@ -125,14 +125,14 @@ class JobSpec(_Wire, frozen=True):
     template: PodTemplate = PodTemplate()
 
 
-class JobStatus(_Wire, frozen=True):
+class JobStatus(_Wire, frozen=True, gc=False):
     """What became of it."""
 
     succeeded: int = 0
     conditions: tuple[JobCondition, ...] = ()
 
 
-class Job(_Wire, frozen=True):
+class Job(_Wire, frozen=True, gc=False):
     """batch/v1."""
 
     metadata: Meta
@@ -140,19 +140,19 @@ class Job(_Wire, frozen=True):
     status: JobStatus = JobStatus()
 
 
-class JobTemplate(_Wire, frozen=True):
+class JobTemplate(_Wire, frozen=True, gc=False):
     """What a JobSet makes its Jobs from."""
 
     spec: JobSpec = JobSpec()
 
 
-class Dependency(_Wire, frozen=True):
+class Dependency(_Wire, frozen=True, gc=False):
     """A replicated job that has to be ready or complete first."""
 
     name: str
 
 
-class ReplicatedJob(_Wire, frozen=True):
+class ReplicatedJob(_Wire, frozen=True, gc=False):
     """Identical Jobs of a JobSet."""
 
     name: str
@@ -161,13 +161,13 @@ class ReplicatedJob(_Wire, frozen=True):
     template: JobTemplate = JobTemplate()
 
 
-class StartupPolicy(_Wire, frozen=True):
+class StartupPolicy(_Wire, frozen=True, gc=False):
     """AnyOrder or InOrder."""
 
     startup_policy_order: str = "AnyOrder"
 
 
-class JobSetSpec(_Wire, frozen=True):
+class JobSetSpec(_Wire, frozen=True, gc=False):
     """What was asked for."""
 
     replicated_jobs: tuple[ReplicatedJob, ...] = ()
@@ -175,14 +175,14 @@ class JobSetSpec(_Wire, frozen=True):
     suspend: bool = False
 
 
-class JobSet(_Wire, frozen=True):
+class JobSet(_Wire, frozen=True, gc=False):
     """jobset.x-k8s.io/v1alpha2."""
 
     metadata: Meta
     spec: JobSetSpec = JobSetSpec()
 
 
-class WorkerGroup(_Wire, frozen=True):
+class WorkerGroup(_Wire, frozen=True, gc=False):
     """Identical Ray workers; one replica may be several hosts."""
 
     group_name: str
@@ -193,7 +193,7 @@ class WorkerGroup(_Wire, frozen=True):
     suspend: bool = False
 
 
-class RayClusterSpec(_Wire, frozen=True):
+class RayClusterSpec(_Wire, frozen=True, gc=False):
     """What was asked for."""
 
     worker_group_specs: tuple[WorkerGroup, ...] = ()
@@ -201,7 +201,7 @@ class RayClusterSpec(_Wire, frozen=True):
     suspend: bool = False
 
 
-class RayCluster(_Wire, frozen=True):
+class RayCluster(_Wire, frozen=True, gc=False):
     """ray.io/v1."""
 
     metadata: Meta

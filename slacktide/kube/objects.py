@@ -1,19 +1,23 @@
 """The Kubernetes objects as slacktide sees them: the fields it uses, decoded once, at the door.
 
-What is not named here is skipped by the decoder, which is why a hundred thousand pods fit into
-little memory. An object of another shape than its API promises is refused whole (`DecodeError`).
+What is not named here is skipped by the decoder, and what is held keeps nothing else alive: so a
+hundred thousand pods fit into little memory. Python's collector has no business with them
+(`gc=False`): JSON holds no cycles, and walking millions of parts again and again costs more than
+decoding them. An object of another shape than its API promises is refused (`DecodeError`).
 """
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar
+from functools import lru_cache
+from typing import Final, Generic, TypeVar
 
 import msgspec
 
 T = TypeVar("T")
+SHARED: Final = 4_096  # texts that many pods have in common are held once
 
 
-class Owner(msgspec.Struct, frozen=True, rename="camel"):
+class Owner(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     """Who made an object."""
 
     kind: str
@@ -23,7 +27,7 @@ class Owner(msgspec.Struct, frozen=True, rename="camel"):
     controller: bool = False
 
 
-class Meta(msgspec.Struct, frozen=True, rename="camel"):
+class Meta(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     """What every object has."""
 
     name: str
@@ -37,14 +41,14 @@ class Meta(msgspec.Struct, frozen=True, rename="camel"):
     deletion_timestamp: str | None = None
 
 
-class Resources(msgspec.Struct, frozen=True, rename="camel"):
+class Resources(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     """A container's, as quantities: the API server sends texts, a manifest may hold numbers."""
 
     requests: dict[str, str | int | float] | None = None
     limits: dict[str, str | int | float] | None = None
 
 
-class Port(msgspec.Struct, frozen=True, rename="camel"):
+class Port(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     """Of a container; one of the node itself where `host_port` is not 0."""
 
     host_port: int = 0
@@ -52,7 +56,7 @@ class Port(msgspec.Struct, frozen=True, rename="camel"):
     protocol: str = "TCP"
 
 
-class Container(msgspec.Struct, frozen=True, rename="camel"):
+class Container(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     """Of a pod."""
 
     name: str
@@ -61,33 +65,37 @@ class Container(msgspec.Struct, frozen=True, rename="camel"):
     ports: tuple[Port, ...] = ()
 
 
-class Gate(msgspec.Struct, frozen=True, rename="camel"):
+class Gate(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     """While any is there the pod is not scheduled."""
 
     name: str
 
 
-class Claim(msgspec.Struct, frozen=True, rename="camel"):
+class Claim(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     """A volume by the name of its claim."""
 
     claim_name: str
 
 
-class Volume(msgspec.Struct, frozen=True, rename="camel"):
+class ClaimTemplate(msgspec.Struct, frozen=True, gc=False):
+    """Of a claim that is made with the pod; that there is one is all that matters."""
+
+
+class Volume(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     """Of a pod; most are of no interest to who places it."""
 
     name: str
     persistent_volume_claim: Claim | None = None
-    ephemeral: msgspec.Raw = msgspec.Raw()  # a claim made with the pod
+    ephemeral: ClaimTemplate | None = None
 
 
-class SchedulingGroup(msgspec.Struct, frozen=True, rename="camel"):
+class SchedulingGroup(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     """Kubernetes' own gang."""
 
     pod_group_name: str | None = None
 
 
-class PodSpec(msgspec.Struct, frozen=True, rename="camel"):
+class PodSpec(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     """What was asked for."""
 
     containers: tuple[Container, ...] = ()
@@ -109,15 +117,29 @@ class PodSpec(msgspec.Struct, frozen=True, rename="camel"):
     topology_spread_constraints: msgspec.Raw = msgspec.Raw()
     resource_claims: msgspec.Raw = msgspec.Raw()
 
+    def __post_init__(self) -> None:
+        """A decoded `Raw` is a view that keeps its whole page alive, so a copy is held."""
+        for name in _TEXTS:
+            if view := getattr(self, name):
+                msgspec.structs.force_setattr(self, name, _own(bytes(view)))
 
-class PodStatus(msgspec.Struct, frozen=True, rename="camel"):
+
+_TEXTS: Final = ("affinity", "tolerations", "topology_spread_constraints", "resource_claims")
+
+
+@lru_cache(SHARED)
+def _own(text: bytes) -> msgspec.Raw:
+    return msgspec.Raw(text)
+
+
+class PodStatus(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     """What became of it."""
 
     phase: str = ""
     nominated_node_name: str = ""
 
 
-class Pod(msgspec.Struct, frozen=True, rename="camel"):
+class Pod(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     """core/v1."""
 
     metadata: Meta
@@ -125,7 +147,7 @@ class Pod(msgspec.Struct, frozen=True, rename="camel"):
     status: PodStatus = PodStatus()
 
 
-class Taint(msgspec.Struct, frozen=True, rename="camel"):
+class Taint(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     """What a pod has to tolerate."""
 
     key: str
@@ -133,21 +155,21 @@ class Taint(msgspec.Struct, frozen=True, rename="camel"):
     value: str = ""
 
 
-class Condition(msgspec.Struct, frozen=True, rename="camel"):
+class Condition(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     """Of a node."""
 
     type: str
     status: str
 
 
-class NodeSpec(msgspec.Struct, frozen=True, rename="camel"):
+class NodeSpec(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     """What an operator set."""
 
     unschedulable: bool = False
     taints: tuple[Taint, ...] = ()
 
 
-class NodeStatus(msgspec.Struct, frozen=True, rename="camel"):
+class NodeStatus(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     """What kubelet says."""
 
     allocatable: dict[str, str | int | float] | None = None
@@ -155,7 +177,7 @@ class NodeStatus(msgspec.Struct, frozen=True, rename="camel"):
     conditions: tuple[Condition, ...] = ()
 
 
-class Node(msgspec.Struct, frozen=True, rename="camel"):
+class Node(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     """core/v1."""
 
     metadata: Meta
@@ -163,34 +185,34 @@ class Node(msgspec.Struct, frozen=True, rename="camel"):
     status: NodeStatus = NodeStatus()
 
 
-class PageMeta(msgspec.Struct, frozen=True, rename="camel"):
+class PageMeta(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     """Where a list stands, and whether there is more of it."""
 
     resource_version: str = ""
     continue_: str = msgspec.field(default="", name="continue")
 
 
-class Page(msgspec.Struct, Generic[T], frozen=True, rename="camel"):
+class Page(msgspec.Struct, Generic[T], frozen=True, gc=False, rename="camel"):
     """One answer to a list."""
 
     metadata: PageMeta
     items: tuple[T, ...] = ()
 
 
-class Event(msgspec.Struct, frozen=True):
+class Event(msgspec.Struct, frozen=True, gc=False):
     """One line of a watch; what it holds depends on its type."""
 
     type: str
     object: msgspec.Raw
 
 
-class Bookmark(msgspec.Struct, frozen=True, rename="camel"):
+class Bookmark(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     """An event that only says how far the server has come."""
 
     metadata: PageMeta
 
 
-class Status(msgspec.Struct, frozen=True, rename="camel"):
+class Status(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     """What the server says went wrong."""
 
     code: int = 0

@@ -10,13 +10,13 @@ import msgspec
 from slacktide.kube.objects import Meta
 
 
-class Amounts(msgspec.Struct, frozen=True, rename="camel"):
+class Amounts(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     """Quantities of a resource."""
 
     cpu: str | int | float | None = None
 
 
-class QueueSpec(msgspec.Struct, frozen=True, rename="camel"):
+class QueueSpec(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     """What its owner wrote."""
 
     parent: str = ""
@@ -26,8 +26,29 @@ class QueueSpec(msgspec.Struct, frozen=True, rename="camel"):
     lendable_percent: int = 100
 
 
-class Queue(msgspec.Struct, frozen=True, rename="camel"):
+class QueueCondition(msgspec.Struct, frozen=True, rename="camel"):
+    """Whether it counts as it is written."""
+
+    type: str
+    status: str = ""
+    reason: str = ""
+    message: str = ""
+    last_transition_time: str = ""
+
+
+class QueueState(msgspec.Struct, frozen=True, rename="camel"):
+    """What the scheduler wrote."""
+
+    used: Amounts = Amounts()
+    pending_gangs: int = 0
+    running_gangs: int = 0
+    message: str = ""
+    conditions: tuple[QueueCondition, ...] = ()
+
+
+class Queue(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     """slacktide.io/v1alpha1, cluster-scoped."""
 
     metadata: Meta
     spec: QueueSpec = QueueSpec()
+    status: QueueState = QueueState()

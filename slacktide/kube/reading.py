@@ -1,17 +1,18 @@
 """Lists in pages and watches line by line, decoded as they arrive and bounded in bytes.
 
 Neither keeps anything: what is held is the cache's. A page or a line above its limit is refused
-before it is decoded.
+before it is decoded; an object of another shape than its API promises is left out, and said.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 import httpx
 import msgspec
+import structlog
 
 from slacktide.errors import BadInput
 from slacktide.kube.objects import Event, Page, Status
@@ -34,6 +35,12 @@ class Resource(Generic[T]):
     query: Mapping[str, str] = field(default_factory=dict)  # labelSelector, fieldSelector
 
 
+_EVENTS: Final = msgspec.json.Decoder(Event)
+_RAW_PAGES: Final = msgspec.json.Decoder(Page[msgspec.Raw])
+
+log = structlog.get_logger()
+
+
 class Refused(Exception):  # noqa: N818  named for what happened
     """The server said no; `status` is its code, 410 for a version that it has forgotten."""
 
@@ -41,6 +48,31 @@ class Refused(Exception):  # noqa: N818  named for what happened
         """`said` is the server's own message."""
         super().__init__(f"{status}: {said}")
         self.status = status
+
+
+class Readable(NamedTuple):
+    """Where a collection can be read."""
+
+    path: str  # empty: nowhere
+    status: int  # the server's last word
+
+
+async def readable(client: httpx.AsyncClient, path: str, *, namespace: str = "") -> Readable:
+    """Whether a collection can be read as a whole, or else in one namespace.
+
+    Raises:
+        httpx.HTTPError: when the server cannot be reached.
+    """
+    tried = [path]
+    if namespace:
+        root, _, kind = path.rpartition("/")
+        tried.append(f"{root}/namespaces/{namespace}/{kind}")
+    status = 0
+    for where in tried:
+        status = (await client.get(where, params={"limit": "1"})).status_code
+        if status != httpx.codes.FORBIDDEN:
+            break
+    return Readable(where if httpx.codes.is_success(status) else "", status)
 
 
 async def pages(client: httpx.AsyncClient, resource: Resource[T]) -> AsyncIterator[Page[T]]:
@@ -55,11 +87,26 @@ async def pages(client: httpx.AsyncClient, resource: Resource[T]) -> AsyncIterat
     query = {**resource.query, "limit": str(PAGE)}
     while True:
         body = await _body(client, resource.path, query)
-        page = _decoded(decoder, body, resource.path)
+        try:
+            page = _decoded(decoder, body, resource.path)
+        except BadInput:
+            page = _one_by_one(resource, body)
         yield page
         if not page.metadata.continue_:
             return
         query["continue"] = page.metadata.continue_
+
+
+def _one_by_one(resource: Resource[T], body: bytes) -> Page[T]:
+    """A page without the objects of another shape: one of them must not hide all others."""
+    page: Page[msgspec.Raw] = _decoded(_RAW_PAGES, body, resource.path)
+    decoder, items = msgspec.json.Decoder(resource.kind), []
+    for one in page.items:
+        try:
+            items.append(_decoded(decoder, one, resource.path))
+        except BadInput as why:
+            log.warning("object left alone", path=resource.path, why=str(why))
+    return Page(page.metadata, tuple(items))
 
 
 async def events(
@@ -79,7 +126,6 @@ async def events(
         "resourceVersion": version,
         "timeoutSeconds": str(last_s),
     }
-    decoder = msgspec.json.Decoder(Event)
     patience = httpx.Timeout(SILENCE_S, connect=10.0)
     async with client.stream("GET", resource.path, params=query, timeout=patience) as answer:
         if answer.is_error:
@@ -87,14 +133,28 @@ async def events(
         held = b""
         async for chunk in answer.aiter_raw():
             *lines, held = (held + chunk).split(b"\n") if held else chunk.split(b"\n")
-            if len(held) > MOST_LINE_BYTES:
-                raise BadInput(f"{resource.path}: an event of more than {MOST_LINE_BYTES} bytes")
-            batch = [_decoded(decoder, line, resource.path) for line in lines if line]
-            for event in batch:
-                if event.type == "ERROR":
-                    raise _refused(0, event.object)
+            batch, why = _batch(lines, resource.path)
             if batch:
                 yield batch
+            if why is not None:
+                raise why
+            if len(held) > MOST_LINE_BYTES:
+                raise BadInput(f"{resource.path}: an event of more than {MOST_LINE_BYTES} bytes")
+
+
+def _batch(lines: list[bytes], path: str) -> tuple[list[Event], Exception | None]:
+    """The events up to the first that is none, and why that is none."""
+    batch: list[Event] = []
+    for line in lines:
+        try:
+            event = _decoded(_EVENTS, line, path) if line else None
+        except BadInput as why:
+            return batch, why
+        if event is not None and event.type == "ERROR":
+            return batch, _refused(0, event.object)
+        if event is not None:
+            batch.append(event)
+    return batch, None
 
 
 def object_of(event: Event, decoder: msgspec.json.Decoder[T]) -> T:
@@ -105,14 +165,16 @@ def object_of(event: Event, decoder: msgspec.json.Decoder[T]) -> T:
 
 async def _body(client: httpx.AsyncClient, path: str, query: Mapping[str, str]) -> bytes:
     async with client.stream("GET", path, params=query) as answer:
-        body = bytearray()
+        parts, size = [], 0
         async for chunk in answer.aiter_raw():
-            body += chunk
-            if len(body) > MOST_PAGE_BYTES:
+            parts.append(chunk)
+            size += len(chunk)
+            if size > MOST_PAGE_BYTES:
                 raise BadInput(f"{path}: a page of more than {MOST_PAGE_BYTES} bytes")
-        if answer.is_error:
-            raise _refused(answer.status_code, bytes(body))
-    return bytes(body)
+    body = b"".join(parts)
+    if answer.is_error:
+        raise _refused(answer.status_code, body)
+    return body
 
 
 def _refused(code: int, body: bytes | msgspec.Raw) -> Refused:

@@ -97,7 +97,12 @@ class Reflector(Generic[T]):
         if event.type == "BOOKMARK":
             self._version = object_of(event, _BOOKMARKS).metadata.resource_version
             return None
-        one = object_of(event, self._decoder)
+        try:
+            one = object_of(event, self._decoder)
+        except BadInput as why:  # the next are worth hearing nevertheless
+            log.warning("object left alone", path=self._resource.path, why=str(why))
+            self._version = object_of(event, _BOOKMARKS).metadata.resource_version
+            return None
         self._version = one.metadata.resource_version
         return self.cache.remove(one) if event.type == "DELETED" else self.cache.put(one)
 

@@ -7,11 +7,11 @@ import msgspec
 from slacktide.kube.objects import Meta
 
 
-class _Wire(msgspec.Struct, frozen=True, rename="camel"):
+class _Wire(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     """As the API server writes it."""
 
 
-class VolumeNodeAffinity(_Wire, frozen=True):
+class VolumeNodeAffinity(_Wire, frozen=True, gc=False):
     """The nodes from which a volume can be reached; judged where it is met."""
 
     required: msgspec.Raw = msgspec.Raw()
@@ -21,26 +21,26 @@ class VolumeNodeAffinity(_Wire, frozen=True):
         msgspec.structs.force_setattr(self, "required", msgspec.Raw(bytes(self.required)))
 
 
-class VolumeSpec(_Wire, frozen=True):
+class VolumeSpec(_Wire, frozen=True, gc=False):
     """What there is."""
 
     node_affinity: VolumeNodeAffinity | None = None
 
 
-class PersistentVolume(_Wire, frozen=True):
+class PersistentVolume(_Wire, frozen=True, gc=False):
     """core/v1, cluster-scoped."""
 
     metadata: Meta
     spec: VolumeSpec = VolumeSpec()
 
 
-class ClaimSpec(_Wire, frozen=True):
+class ClaimSpec(_Wire, frozen=True, gc=False):
     """What was asked for; the volume's name once there is one."""
 
     volume_name: str = ""
 
 
-class PersistentVolumeClaim(_Wire, frozen=True):
+class PersistentVolumeClaim(_Wire, frozen=True, gc=False):
     """core/v1."""
 
     metadata: Meta

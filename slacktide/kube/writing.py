@@ -57,9 +57,11 @@ class Writer:
         per_s: float = 200.0,
         burst: int = 400,
         may_write: Callable[[], bool] = lambda: True,
+        again: frozenset[int] = _AGAIN,
     ) -> None:
-        """`may_write` is asked before each try: an `Election`'s."""
+        """`may_write` is asked before each try: an `Election`'s. `again`: answers to try after."""
         self._client, self._clock, self._may_write = client, clock, may_write
+        self._again = again
         self._per_s, self._burst = per_s, burst
         self._free, self._counted_s = float(burst), clock.now_s()
 
@@ -97,7 +99,7 @@ class Writer:
                 written = Written(0, f"{type(why).__name__} {why}")
             else:
                 written = Written(answer.status_code, "" if answer.is_success else _said(answer))
-                if answer.status_code not in _AGAIN:
+                if answer.status_code not in self._again:
                     return written
                 wait_s = max(wait_s, _asked_s(answer))
             await asyncio.sleep(min(wait_s, LONGEST_WAIT_S))

@@ -43,7 +43,7 @@ ANYTHING: Final = (  # kinds whose operators are played: group, version, kind
 def peers() -> list[dict[str, Any]]:
     """Definitions of every kind of peers that the pages and the chart know."""
     groups = [pod_groups(kind) for kind in (COSCHEDULING, VOLCANO)]
-    return groups + [_anything(*one) for one in ANYTHING]
+    return [*groups, *kueue(), *(_anything(*one) for one in ANYTHING)]
 
 
 def _anything(group: str, version: str, kind: str) -> dict[str, Any]:
@@ -94,3 +94,83 @@ def define(client: httpx.Client, definition: Mapping[str, Any], *, within_s: flo
         if time.monotonic() > give_up:
             raise AssertionError(f"{path} is not served after {within_s} s")
         time.sleep(0.05)
+
+
+def kueue() -> tuple[dict[str, Any], ...]:
+    """Kueue's Workload and AdmissionCheck, cut down to what an admission check reads and writes.
+
+    Source: kueue apis/kueue/v1beta1 (fields, required ones, the list's key), spelled anew.
+    """
+    stamp = {**_TEXT, "format": "date-time"}
+    condition = _of_needed(
+        type=_TEXT, status=_TEXT, reason=_TEXT, message=_TEXT, lastTransitionTime=stamp
+    )
+    states = {**_TEXT, "enum": ["Pending", "Ready", "Retry", "Rejected"]}
+    check = _of_needed(name=_TEXT, state=states, message=_TEXT, lastTransitionTime=stamp)
+    assigned = {"type": "object", "properties": {"name": _TEXT, "count": _WHOLE}}
+    anything = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    pods = {"type": "object", "properties": {"name": _TEXT, "count": _WHOLE, "template": anything}}
+    admission = {
+        "type": "object",
+        "properties": {"clusterQueue": _TEXT, "podSetAssignments": _list(assigned, "name")},
+    }
+    return (
+        _kueue(
+            "Workload",
+            "Namespaced",
+            {"queueName": _TEXT, "active": {"type": "boolean"}, "podSets": _list(pods, "name")},
+            {"admission": admission, "admissionChecks": _list(check, "name")},
+        ),
+        _kueue(
+            "AdmissionCheck",
+            "Cluster",
+            {"controllerName": _TEXT},
+            {"conditions": _list(condition, "type")},
+        ),
+    )
+
+
+def _of_needed(**fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "required": list(fields), "properties": dict(fields)}
+
+
+def _list(items: Mapping[str, Any], key: str) -> dict[str, Any]:
+    return {
+        "type": "array",
+        "x-kubernetes-list-type": "map",
+        "x-kubernetes-list-map-keys": [key],
+        "items": {**items, "required": [*items.get("required", ()), key]}
+        if key not in items.get("required", ())
+        else items,
+    }
+
+
+def _kueue(
+    kind: str, scope: str, spec: Mapping[str, Any], status: Mapping[str, Any]
+) -> dict[str, Any]:
+    plural, group = f"{kind.lower()}s", "kueue.x-k8s.io"
+    schema = {
+        "type": "object",
+        "properties": {
+            "spec": {"type": "object", "properties": dict(spec)},
+            "status": {"type": "object", "properties": dict(status)},
+        },
+    }
+    version = {
+        "name": "v1beta1",
+        "served": True,
+        "storage": True,
+        "subresources": {"status": {}},
+        "schema": {"openAPIV3Schema": schema},
+    }
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{plural}.{group}"},
+        "spec": {
+            "group": group,
+            "names": {"kind": kind, "plural": plural, "singular": kind.lower()},
+            "scope": scope,
+            "versions": [version],
+        },
+    }

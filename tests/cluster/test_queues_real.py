@@ -98,6 +98,6 @@ def test_kubectl_lists_queues_by_their_short_name(defined: ControlPlane) -> None
         check=True,
     ).stdout
     header, row = listed.splitlines()
-    columns = ["NAME", "PARENT", "GUARANTEED", "MAX", "WEIGHT", "USED", "PENDING", "AGE"]
+    columns = ["NAME", "PARENT", "GUARANTEED", "MAX", "WEIGHT", "USED", "PENDING", "SOUND", "AGE"]
     assert header.split() == columns
     assert row.split()[:-1] == ["listed", "all", "7", "1", "3", "4"]

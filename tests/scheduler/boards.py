@@ -10,8 +10,10 @@ import msgspec
 
 from scheduler.adapters.board import Board
 from scheduler.adapters.queue_tree import Queues
+from scheduler.app.lives import Lives
 from scheduler.app.rounds import Rounds
 from scheduler.core.member import Decision, decision_text
+from scheduler.core.ways_in.shape import Groups
 from slacktide.contract import (
     ANNOTATION_DECISION,
     ANNOTATION_GANG_MIN,
@@ -114,12 +116,18 @@ def raw_forecast(name: str, status: object) -> NodeForecast:
 class Planner:
     """The planner's memory and its rounds, over pods that a test holds."""
 
-    def __init__(self, nodes: list[Node], pods: list[Pod], *, run: str = "a") -> None:
+    def __init__(
+        self, nodes: list[Node], pods: list[Pod], *, run: str = "a", groups: Groups | None = None
+    ) -> None:
         self.pods = {pod.metadata.uid: pod for pod in pods}
         self.board = Board()
         self.board.nodes_changed([Change(None, node) for node in nodes])
         self.board.pods_changed([Change(None, pod) for pod in pods])
-        self.rounds = Rounds(self.board, Queues(), pod_of=self.pods.get, run=run)
+        groups = groups or Groups()
+        self.lives = Lives(self.board, self.pods.get, groups)
+        self.rounds = Rounds(
+            self.board, Queues(), pod_of=self.pods.get, groups=groups, lives=self.lives, run=run
+        )
         self.rounds.begin(epoch=0, now_s=NOW_S)
 
     def sees(self, pod: Pod) -> None:

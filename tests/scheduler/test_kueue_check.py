@@ -28,7 +28,7 @@ def workload(
     states = {"forecast": "Pending"} if checks is None else checks
     body: dict[str, Any] = {
         "apiVersion": "kueue.x-k8s.io/v1beta1",
-        "metadata": {"name": "job-train-7", "namespace": "team"},
+        "metadata": {"name": "job-train-7", "namespace": "team", "uid": "uid-7"},
         "spec": {
             "active": active,
             "podSets": [
@@ -94,20 +94,14 @@ def test_the_same_answer_is_not_written_twice() -> None:
     assert patch(workload(message="no room now"), OURS, LATER, now_s=0.0) is None
 
 
-def test_what_is_applied_names_our_check_alone() -> None:
+def test_what_is_patched_names_our_check_alone() -> None:
     found = workload(checks={"provisioning": "Pending", "forecast": "Pending"})
-    assert patch(found, OURS, FITS, now_s=1_767_225_600.9) == {
-        "apiVersion": "kueue.x-k8s.io/v1beta1",
-        "kind": "Workload",
-        "metadata": {"name": "job-train-7", "namespace": "team"},
-        "status": {
-            "admissionChecks": [
-                {
-                    "name": "forecast",
-                    "state": "Ready",
-                    "message": "room for 4 tasks through 2 h",
-                    "lastTransitionTime": "2026-01-01T00:00:00Z",
-                }
-            ]
-        },
-    }
+    where = "/status/admissionChecks/1"
+    assert patch(found, OURS, FITS, now_s=1_767_225_600.9) == [
+        {"op": "test", "path": "/metadata/uid", "value": "uid-7"},
+        {"op": "test", "path": f"{where}/name", "value": "forecast"},
+        {"op": "test", "path": f"{where}/state", "value": "Pending"},
+        {"op": "add", "path": f"{where}/state", "value": "Ready"},
+        {"op": "add", "path": f"{where}/message", "value": "room for 4 tasks through 2 h"},
+        {"op": "add", "path": f"{where}/lastTransitionTime", "value": "2026-01-01T00:00:00Z"},
+    ]

@@ -103,18 +103,18 @@ class Story:
         said: list[str] = []
         for name in sorted({*found, *self.lives}):
             before = self.lives.get(name)
-            after, action = step(
+            after, stop = step(
                 before,
                 found.get(name),
                 now_s=self.now_s,
                 settings=LifecycleSettings(),
                 planned=values.get("planned") == name,
-                evicted="made room for b" if values.get("evicted") == name else "",
+                lost="made room for b" if values.get("evicted") == name else "",
             )
             self.lives[name] = after
             if before is None or (before.phase, before.reason) != (after.phase, after.reason):
                 said.append(f"{self.now_s - AT_S:g}s {name} {after.phase}: {after.reason}")
-            said += [f"    to do: {action}"] if action else []
+            said += ["    to do: stop"] if stop else []
         return said
 
 
@@ -176,9 +176,7 @@ def test_whatever_happens_age_is_kept_and_back_off_honoured(
     life = begun(gang(waiting=2), now_s=float(AT_S))
     for k, (found, planned, evicted) in enumerate(told_steps):
         before, now_s = life, AT_S + 7.0 * k
-        life = step(
-            life, found, now_s=now_s, settings=settings, planned=planned, evicted=evicted
-        ).life
+        life = step(life, found, now_s=now_s, settings=settings, planned=planned, lost=evicted).life
         again = step(life, found, now_s=now_s, settings=settings, planned=planned).life
         assert life.reason
         assert life.since_s <= now_s
@@ -212,7 +210,7 @@ def test_back_off_doubles_up_to_its_cap_and_is_forgotten_by_a_good_run() -> None
 def test_an_elastic_gang_that_keeps_what_it_needs_runs_on() -> None:
     life = begun(gang(running=3), now_s=0.0)
     after = step(life, gang(running=2, waiting=1), now_s=1.0, settings=LifecycleSettings())
-    assert (after.life.phase, after.action) == (Phase.RUNNING, None)
+    assert (after.life.phase, after.stop) == (Phase.RUNNING, False)
 
 
 def test_pods_that_come_anew_under_an_old_name_begin_a_new_life() -> None:

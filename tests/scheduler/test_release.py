@@ -11,7 +11,12 @@ from scheduler.adapters.copying import copy_of
 from scheduler.adapters.pods import member_of
 from scheduler.adapters.release import REQUIRED, binding, pinned, release
 from scheduler.core.member import Decision, decision_of
-from slacktide.contract import ANNOTATION_DECISION, ANNOTATION_REPLACES, GATE_GANG
+from slacktide.contract import (
+    ANNOTATION_DECISION,
+    ANNOTATION_REPLACES,
+    ANNOTATION_SUBMITTED,
+    GATE_GANG,
+)
 from tests.scheduler.boards import batch_pod
 
 DECISION = Decision(plan="3-f00d-7", node="n1", tasks=10, epoch=3, newest_s=5, at_s=9)
@@ -99,6 +104,7 @@ def manifest(name: str = "p", **spec: Any) -> dict[str, Any]:
             "namespace": "team",
             "uid": "12345678-9",
             "resourceVersion": "7",
+            "creationTimestamp": "2026-01-01T00:00:00Z",
             "labels": {"app": "x"},
             "annotations": {ANNOTATION_DECISION: text, "own": "note"},
         },
@@ -114,7 +120,11 @@ def test_a_copy_is_gated_free_and_for_the_one_it_replaces() -> None:
         "name": "p-again-12345678",
         "namespace": "team",
         "labels": {"app": "x"},
-        "annotations": {"own": "note", ANNOTATION_REPLACES: "12345678-9"},
+        "annotations": {
+            "own": "note",
+            ANNOTATION_REPLACES: "12345678-9",
+            ANNOTATION_SUBMITTED: "2026-01-01T00:00:00Z",
+        },
     }
     assert found["spec"] == {
         "containers": [{"name": "c"}],
@@ -123,6 +133,13 @@ def test_a_copy_is_gated_free_and_for_the_one_it_replaces() -> None:
             "nodeAffinity": {REQUIRED: {"nodeSelectorTerms": [{"matchExpressions": [SSD]}]}}
         },
     }
+
+
+def test_a_copy_of_a_copy_keeps_the_age_of_the_first() -> None:
+    body = manifest("p-again-0a0a0a0a")
+    body["metadata"]["annotations"][ANNOTATION_SUBMITTED] = "2025-01-01T00:00:00Z"
+    found = copy_of(body)["metadata"]["annotations"]
+    assert found[ANNOTATION_SUBMITTED] == "2025-01-01T00:00:00Z"
 
 
 @pytest.mark.parametrize(

@@ -52,15 +52,6 @@ def chosen(nodes: list[Node], gang: Gang) -> dict[str, int]:
             {"nearly-full": 1},
         ),
         (
-            "memory is not stranded beside cores that are gone",
-            [
-                Node("more-memory", (4, 4), (128, 128)),
-                Node("more-cores", (32, 32), (16, 16)),
-            ],
-            Gang("g", cores=1, gib=16, for_s=DAY_S),
-            {"more-memory": 1},
-        ),
-        (
             "a gang spreads over as few nodes as the order allows",
             [Node("a", (4, 4)), Node("b", (4, 4)), Node("c", (4, 4))],
             Gang("g", tasks=6, cores=1, for_s=DAY_S),
@@ -72,3 +63,20 @@ def test_tasks_go_where_they_cost_least(
     why: str, nodes: list[Node], gang: Gang, expected: dict[str, int]
 ) -> None:
     assert chosen(nodes, gang) == expected, why
+
+
+def test_a_task_that_eats_memory_leaves_the_cores_elsewhere_theirs() -> None:
+    hungry = Gang("hungry", cores=1, gib=28)
+    many = Gang("many", tasks=31, cores=1, gib=2, submit_s=1)
+    world = World([Node("a", (16.0,), (32.0,)), Node("b", (16.0,), (128.0,))])
+    world.pending = [hungry, many]
+    first, second = world.plan().placements
+    assert first.nodes.tolist() == [1]
+    assert second.tasks == 31
+
+
+def test_memory_nobody_waits_for_may_be_left_behind() -> None:
+    """An empty node is kept whole, though its cores and its memory are the better balanced."""
+    world = World([Node("empty", (32.0,), (64.0,)), Node("nearly-full", (5.0,), (64.0,))])
+    world.pending = [Gang("small", cores=4, gib=1), Gang("large", cores=32, gib=1, submit_s=1)]
+    assert [placement.nodes.tolist() for placement in world.plan().placements] == [[1], [0]]

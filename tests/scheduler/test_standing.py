@@ -74,12 +74,18 @@ def test_a_gang_stands(text: str, asks: str, half: bool, partly: bool, whole: bo
     assert (said, found.half, found.partly, found.whole) == (asks, half, partly, whole)
 
 
-@pytest.mark.parametrize("text", ["bbw", "bfw", "blw", "www", "rww"])
+@pytest.mark.parametrize("text", ["bbw", "bfw", "blw"])
 def test_what_was_whole_is_never_in_part(text: str) -> None:
     found = stands(text, was_whole=True)
     assert found.whole
     assert not found.partly
     assert not found.half
+
+
+@pytest.mark.parametrize(("text", "half"), [("www", False), ("llwww", False), ("rww", True)])
+def test_a_gang_that_lost_all_its_members_starts_anew(text: str, half: bool) -> None:
+    found = stands(text, was_whole=True)
+    assert (found.whole, found.together, found.half) == (False, True, half)
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,14 @@ def nodes(*cores: float) -> NodeColumns:
     )
 
 
+def without(plain: NodeColumns, running: RunningColumns) -> NodeColumns:
+    """Less what runs on the first."""
+    free_cpu, free_memory = plain.free_cpu_cores.copy(), plain.free_memory_bytes.copy()
+    free_cpu[0] -= running.cpu_cores.sum()
+    free_memory[0] -= running.memory_bytes.sum()
+    return replace(plain, free_cpu_cores=free_cpu, free_memory_bytes=free_memory)
+
+
 def supply(*cores: tuple[float, ...], age_s: float | list[float] = 0.0) -> Supply:
     each = np.array(cores, np.float64)
     horizons_s = whole([HOUR_S, 4 * HOUR_S, 24 * HOUR_S][: each.shape[1]])
@@ -102,10 +110,18 @@ def test_a_closed_node_takes_nothing_and_keeps_what_runs() -> None:
 def test_what_runs_is_held_through_the_horizons_until_it_ends() -> None:
     ends = [int(NOW_S) + 600, int(NOW_S) + 5 * HOUR_S]
     running = RunningColumns(whole([0, 0]), real([1.0, 2.0]), real([GIB, 0.0]), whole(ends))
-    found = aged(nodes(9), supply((9.0, 6.0, 2.0)), running, now_s=NOW_S)
+    found = aged(without(nodes(9), running), supply((9.0, 6.0, 2.0)), running, now_s=NOW_S)
     assert found.free_cpu_cores.tolist() == [[6.0, 4.0, 0.0]]
     assert found.free_memory_bytes[0, 0] == 35 * GIB
     assert found.supply_note == ""
+
+
+def test_what_is_set_aside_beside_tasks_is_held_through_every_horizon() -> None:
+    running = RunningColumns(whole([0]), real([2.0]), real([GIB]), whole([int(NOW_S) + 600]))
+    plain = nodes(9)
+    plain = replace(plain, free_cpu_cores=plain.free_cpu_cores - 2.0 - 1.5)
+    found = aged(plain, supply((9.0, 6.0, 2.0)), running, now_s=NOW_S)
+    assert found.free_cpu_cores.tolist() == [[5.5, 4.5, 0.5]]
 
 
 def test_a_cordoned_node_stays_closed_however_fresh_its_forecast() -> None:

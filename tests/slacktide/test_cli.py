@@ -21,20 +21,6 @@ def greet(name: str) -> None:
     click.echo(name)
 
 
-@click.group()
-def serve() -> None:
-    """Runs a process."""
-
-
-@click.group("serve")
-def other() -> None:
-    """Of another room."""
-
-
-serve.add_command(greet, "one")
-other.add_command(greet, "two")
-
-
 def entry(name: str, value: str) -> EntryPoint:
     return EntryPoint(name=name, value=f"{__name__}:{value}", group=cli.COMMAND_GROUP)
 
@@ -68,10 +54,25 @@ def test_wrong_input_is_one_line_on_stderr_and_exit_code_2(
 
 
 @pytest.mark.usefixtures("room")
-def test_a_group_of_several_rooms_has_the_commands_of_each() -> None:
-    group = cli.build([entry("serve.a", "serve"), entry("serve.b", "other")])
-    assert "one" in CliRunner().invoke(group, ["serve", "--help"]).output
+def test_a_dotted_name_is_a_command_of_a_group_to_which_several_rooms_add() -> None:
+    group = cli.build([entry("serve.one", "greet"), entry("serve.two", "greet")])
+    listed = CliRunner().invoke(group, ["serve", "--help"]).output
+    assert "one" in listed
+    assert "two" in listed
+    assert cli.GROUPS["serve"] in listed
     assert CliRunner().invoke(group, ["serve", "two", "tide"]).output == "tide\n"
+
+
+@pytest.mark.usefixtures("room")
+def test_a_group_loads_no_more_than_the_command_that_is_called() -> None:
+    group = cli.build([entry("serve.one", "greet"), entry("serve.broken", "nothing_of_that_name")])
+    assert CliRunner().invoke(group, ["serve", "one", "tide"]).output == "tide\n"
+
+
+def test_a_name_that_no_room_has_is_wrong_use() -> None:
+    group = cli.build([entry("serve.one", "greet")])
+    assert CliRunner().invoke(group, ["serve", "three"]).exit_code == 2
+    assert CliRunner().invoke(group, ["nothing"]).exit_code == 2
 
 
 @pytest.mark.usefixtures("room")

@@ -209,3 +209,105 @@ export async function read<Answer>(path: string, signal?: AbortSignal): Promise<
   if (!response.ok) throw new Error(`the server answered ${response.status} to ${path}`);
   return (await response.json()) as Answer;
 }
+
+/** A live cluster, as `slacktide serve dashboard` tells it. */
+export interface Source {
+  kind: "replay" | "cluster";
+}
+
+export interface ClusterFact {
+  nodes: number;
+  closed_nodes: number;
+  sold_cpu_cores: number;
+  used_cpu_cores: number;
+  free_cpu_cores: number;
+  sold_memory_bytes: number;
+  used_memory_bytes: number;
+  running_gangs: number;
+  waiting_gangs: number;
+  running_tasks: number;
+  waiting_tasks: number;
+}
+
+export interface PlannerFact {
+  holder: string;
+  heard_s: number;
+  alive: boolean;
+}
+
+export interface Moment {
+  revision: number;
+  at_s: Maybe;
+  cluster: ClusterFact | null;
+  planner: PlannerFact | null;
+  unseen: string[];
+}
+
+export interface QueueFact {
+  queue: string;
+  parent: string;
+  depth: number;
+  guaranteed_cpu_cores: number;
+  max_cpu_cores: Maybe;
+  weight: number;
+  used_cpu_cores: number;
+  used_memory_bytes: number;
+  share: number;
+  running_gangs: number;
+  waiting_gangs: number;
+  waiting_tasks: number;
+  turn: Maybe;
+  why: string;
+  problem: string;
+}
+
+export interface DecisionFact {
+  at_s: number;
+  namespace: string;
+  gang: string;
+  tasks: number;
+  bound: number;
+  nodes: string[];
+}
+
+export interface LiveQueues {
+  rows: QueueFact[];
+  decisions: DecisionFact[];
+}
+
+export interface GangFact {
+  namespace: string;
+  gang: string;
+  way_in: string;
+  queue: string;
+  state: string;
+  have: number;
+  need: number;
+  wanted: number;
+  placed: number;
+  cpu_cores: number;
+  memory_bytes: number;
+  priority: number;
+  submit_s: number;
+  waiting_s: Maybe;
+  position: Maybe;
+  line: Maybe;
+  cause: string;
+  reason: string;
+  start_s: Maybe;
+  duration_s: Maybe;
+  nodes: string[];
+  decided_s: Maybe;
+}
+
+export interface LiveGangs {
+  total: number;
+  rows: GangFact[];
+}
+
+export interface LiveGang {
+  gang: GangFact;
+  queue: QueueFact | null;
+  help: string;
+  sentences: string[];
+}

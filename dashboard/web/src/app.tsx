@@ -2,26 +2,43 @@
 
 import { useEffect, useRef } from "preact/hooks";
 
+import { moment } from "./cluster.ts";
 import { overview, progress } from "./live.ts";
+import { ClusterGangsPage } from "./pages/cluster-gangs.tsx";
+import { ClusterQueuesPage } from "./pages/cluster-queues.tsx";
 import { OverviewPage } from "./pages/overview.tsx";
 import { NodesPage } from "./pages/nodes.tsx";
 import { QueuesPage } from "./pages/queues.tsx";
 import { RightSizePage } from "./pages/right-size.tsx";
 import { Logo, Notice } from "./parts/bits.tsx";
+import { ClusterStrip } from "./parts/cluster-strip.tsx";
 import { ProgressStrip } from "./parts/progress.tsx";
-import { go, place } from "./router.ts";
+import { followLink, place } from "./router.ts";
+import { source } from "./source.ts";
 import { switchTheme, theme } from "./theme.ts";
 
-const PAGES = [
+interface PageOf {
+  path: string;
+  name: string;
+  page: () => preact.JSX.Element;
+}
+
+const RUN_PAGES: PageOf[] = [
   { path: "/", name: "Overview", page: OverviewPage },
   { path: "/nodes", name: "Nodes", page: NodesPage },
   { path: "/right-size", name: "Right-size", page: RightSizePage },
   { path: "/queues", name: "Gangs and queues", page: QueuesPage },
 ];
+const CLUSTER_PAGES: PageOf[] = [
+  { path: "/cluster", name: "Queues", page: ClusterQueuesPage },
+  { path: "/cluster/gangs", name: "Gangs", page: ClusterGangsPage },
+];
 
 export function App() {
-  const path = place.value.path;
-  const here = PAGES.find((one) => one.path === path);
+  const live = source.value === "cluster";
+  const pages = live ? CLUSTER_PAGES : RUN_PAGES;
+  const path = live && place.value.path === "/" ? "/cluster" : place.value.path;
+  const here = pages.find((one) => one.path === path);
   const heading = useRef<HTMLHeadingElement>(null);
   const arrived = useRef(false);
 
@@ -37,13 +54,13 @@ export function App() {
         Skip to the content
       </a>
       <header class="top">
-        <a class="brand" href="/" onClick={follow}>
+        <a class="brand" href="/" onClick={followLink}>
           <Logo />
           slacktide
         </a>
         <nav aria-label="Pages">
-          {PAGES.map((one) => (
-            <a href={one.path} onClick={follow} aria-current={one.path === path ? "page" : undefined}>
+          {pages.map((one) => (
+            <a href={one.path} onClick={followLink} aria-current={one.path === path ? "page" : undefined}>
               {one.name}
             </a>
           ))}
@@ -53,12 +70,12 @@ export function App() {
           <span class="unseen"> theme</span>
         </button>
       </header>
-      <ProgressStrip />
+      {live ? <ClusterStrip /> : <ProgressStrip />}
       <main id="main" tabIndex={-1}>
         <h1 ref={heading} tabIndex={-1}>
           {here?.name ?? "Not found"}
         </h1>
-        {here ? <Content page={here.page} /> : <Notice title="There is no such page">Choose one above.</Notice>}
+        {here ? live ? <ClusterContent page={here.page} /> : <Content page={here.page} /> : <Elsewhere path={path} live={live} />}
       </main>
     </>
   );
@@ -73,10 +90,24 @@ function Content({ page: Page }: { page: () => preact.JSX.Element }) {
   return <Page />;
 }
 
-/** Follows a link within the pages; a click that asks for a new tab stays the browser's. */
-function follow(event: MouseEvent): void {
-  const link = event.currentTarget as HTMLAnchorElement;
-  if (event.ctrlKey || event.metaKey || event.shiftKey || event.button !== 0) return;
-  event.preventDefault();
-  go(link.pathname);
+function ClusterContent({ page: Page }: { page: () => preact.JSX.Element }) {
+  if (!moment.value?.cluster) return <Notice title="Connecting">Asking the server what the cluster looks like.</Notice>;
+  return <Page />;
+}
+
+/** A page of the other kind of server says how to have it; others are none. */
+function Elsewhere({ path, live }: { path: string; live: boolean }) {
+  if ((live ? RUN_PAGES : CLUSTER_PAGES).every((one) => one.path !== path)) {
+    return <Notice title="There is no such page">Choose one above.</Notice>;
+  }
+  return live ? (
+    <Notice title="No replay here">
+      This server follows a cluster. A trace is replayed, with this page, by <code>slacktide up</code>.
+    </Notice>
+  ) : (
+    <Notice title="No cluster here">
+      This server shows a replay. A cluster is followed, with this page, by{" "}
+      <code>slacktide serve dashboard --kubeconfig FILE</code>.
+    </Notice>
+  );
 }

@@ -91,6 +91,12 @@ export function clock(atS: Known): string {
   return `day ${day} ${pad(hour)}:${pad(minute)}`;
 }
 
+/** A real time, "2026-11-22 19:04:52 UTC": the same for everybody on call. */
+export function timeOfDay(atS: Known): string {
+  if (!known(atS)) return DASH;
+  return `${new Date(atS * 1000).toISOString().slice(0, 19).replace("T", " ")} UTC`;
+}
+
 /** The virtual clock on an axis: only the day at midnight, only the time within a day. */
 export function axisClock(atS: number): string {
   const sinceMidnight = atS % DAY_S;

@@ -20,6 +20,14 @@ export function go(href: string): void {
   scrollTo(0, 0);
 }
 
+/** Follows a link within the pages; a click that asks for a new tab stays the browser's. */
+export function followLink(event: MouseEvent): void {
+  const link = event.currentTarget as HTMLAnchorElement;
+  if (event.ctrlKey || event.metaKey || event.shiftKey || event.button !== 0) return;
+  event.preventDefault();
+  go(link.pathname + link.search);
+}
+
 /** Writes a choice into the address without a new step in the history. An empty value is removed. */
 export function choose(choices: Record<string, string>): void {
   const query = new URLSearchParams(location.search);

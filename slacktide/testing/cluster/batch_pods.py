@@ -19,18 +19,18 @@ from slacktide.contract import (
 from slacktide.testing.cluster.control_plane import ControlPlane
 from slacktide.testing.cluster.processes import Process
 
-PROGRAM: Final = "from scheduler.app.serve_command import serve; serve()"
+PROGRAM: Final = "from scheduler.app.serve_command import scheduler; scheduler()"
 
 
 def planner(
     plane: ControlPlane, *, port: int, name: str = "planner", mode: str = "gated", **flags: str
 ) -> Process:
     """`slacktide serve scheduler` with a short lease and window; it may be killed."""
-    given = {"lease-s": "3", "window-s": "10", "round-ms": "20"} | flags
-    command = [sys.executable, "-c", PROGRAM, "scheduler", "--kubeconfig", plane.kubeconfig()]
+    given = {"lease-s": "3", "window-s": "10", "round-ms": "20", "backoff-s": "1"} | flags
+    command = [sys.executable, "-c", PROGRAM, "--kubeconfig", plane.kubeconfig()]
     command += ["--mode", mode, "--extender-port", str(port)]
     for flag, value in given.items():
-        command += [f"--{flag}", value]
+        command += [f"--{flag}", value] if value else [f"--{flag}"]
     return Process(name, [str(part) for part in command], folder=plane.folder)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slacktide.kube.cache import Cache, Change
@@ -45,6 +45,7 @@ def test_a_late_event_does_not_bring_a_deleted_object_back() -> None:
     assert len(cache) == 0
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.sampled_from("abcd"), st.integers(1, 3)), min_size=1, max_size=20),
     st.randoms(use_true_random=False),

@@ -11,7 +11,7 @@ const STATES: Record<State, string> = {
   finished: "Finished",
   failed: "Failed",
 };
-const CONNECTIONS: Record<Connection, string> = {
+export const CONNECTIONS: Record<Connection, string> = {
   connecting: "connecting",
   live: "connected",
   lost: "connection lost, trying again",
