@@ -29,6 +29,7 @@ from tests.scheduler.gang_pages import pages
 
 SIZE = 4
 MILLI = 16_000  # all that a node sells
+KUEUES = "workloads.kueue.x-k8s.io"  # Kubernetes has some of its own
 PAGES = {page.name: page for page in pages()}
 
 
@@ -119,9 +120,9 @@ def kueue_asks_for_capacity(release: Installed) -> None:
     asks["lastTransitionTime"] = "2026-01-01T00:00:00Z"
     given = {"clusterQueue": "q", "podSetAssignments": [{"name": "main"}]}
     patch = json.dumps({"status": {"admission": given, "admissionChecks": [asks]}})
-    workload = ("-n", space, "patch", "workload", "room", "--subresource=status", "--type=merge")
+    workload = ("-n", space, "patch", KUEUES, "room", "--subresource=status", "--type=merge")
     kubectl(release.plane, *workload, "-p", patch)
-    path = ("-n", space, "get", "workload", "room", "-o", "jsonpath={.status.admissionChecks}")
+    path = ("-n", space, "get", KUEUES, "room", "-o", "jsonpath={.status.admissionChecks}")
     until(lambda: '"Ready"' in kubectl(release.plane, *path), lambda: shown(release, space))
     kind = ("get", "admissioncheck", "room", "-o", "jsonpath={.status.conditions}")
     until(lambda: '"Active"' in kubectl(release.plane, *kind), lambda: shown(release, space))
