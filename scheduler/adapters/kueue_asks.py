@@ -56,19 +56,21 @@ class Question(NamedTuple):
         return plan(self.snapshot, now_s=now_s)
 
 
-def question(promised: Sequence[Workload], waiting: Sequence[Workload], board: Board) -> Question:
+def question(
+    promised: Sequence[Workload], waiting: Sequence[Workload], board: Board, *, now_s: float
+) -> Question:
     """All of these workloads, those that were promised room first, over the nodes as they are."""
     wishes: list[Wish] = []
     unreadable: dict[str, str] = {}
     for one in (*promised, *waiting):
         try:
-            wishes += _wishes(one, lead=len(wishes))
+            wishes += _wishes(one, lead=len(wishes), longest_s=board.forecasts.longest_s)
         except (BadInput, ValueError) as why:
             unreadable[one.metadata.uid] = f"what it asks for cannot be read: {why}"
     constraints, kind = compile_constraints(
         board.nodes.table(), [wish.rules for wish in wishes], RunningPods.none()
     )
-    nodes: NodeColumns = board.nodes.columns(constraints)
+    nodes: NodeColumns = board.node_columns(constraints, now_s=now_s)
     running: RunningColumns = board.tasks.columns()
     gangs = _columns(wishes, kind, {one.metadata.uid for one in promised})
     return Question(
@@ -78,7 +80,7 @@ def question(promised: Sequence[Workload], waiting: Sequence[Workload], board: B
     )
 
 
-def _wishes(workload: Workload, *, lead: int) -> Iterable[Wish]:
+def _wishes(workload: Workload, *, lead: int, longest_s: int | None) -> Iterable[Wish]:
     found = []
     for one in asked(workload):
         meta = Meta(
@@ -92,7 +94,7 @@ def _wishes(workload: Workload, *, lead: int) -> Iterable[Wish]:
         if one.pods < 1 or not cpu_milli + memory_bytes:
             continue
         text = (meta.annotations or {}).get(ANNOTATION_DURATION)
-        duration_s = int(parse_duration_s(text)) if text else DEFAULT_DURATION_S
+        duration_s = int(parse_duration_s(text)) if text else longest_s or DEFAULT_DURATION_S
         found.append(
             Wish(workload, lead, one.pods, cpu_milli, memory_bytes, duration_s, rules_of(pod))
         )

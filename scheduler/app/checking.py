@@ -84,7 +84,7 @@ class Checking:
 
     async def _answer(self, waiting: list[Workload], ours: set[str], now_s: float) -> None:
         promised = [workload for workload, _ in self._promised.values()]
-        asked = question(promised, waiting, self._board)
+        asked = question(promised, waiting, self._board, now_s=now_s)
         outcome = await asyncio.to_thread(asked.answer, int(now_s))
         leads = {wish.workload.metadata.uid: wish.lead for wish in asked.wishes}
         self._not_before_s = {u: s for u, s in self._not_before_s.items() if s > now_s}

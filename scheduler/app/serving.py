@@ -169,10 +169,11 @@ class Scheduler:
             group.create_task(self._pods.run())
             group.create_task(self._nodes.run())
             group.create_task(self._groups.run())
-            group.create_task(answering(front, host=self._serving.host, port=self._serving.port))
-            if self._serving.health_port is not None:
-                health = answering(front.health_alone(), host="", port=self._serving.health_port)
-                group.create_task(health)
+            at = self._serving
+            group.create_task(answering(front, host=at.host, port=at.port))
+            if at.health_port is not None:
+                alone = front.health_alone()
+                group.create_task(answering(alone, host="", port=at.health_port))
             await self._pods.synced.wait()
             await self._nodes.synced.wait()
             await self._groups.synced()

@@ -270,7 +270,8 @@ def _open_round(snapshot: Snapshot, *, now_s: int, settings: PlanSettings) -> _R
         ),
         scoring=Scoring.over(
             room,
-            gangs,
+            asked_cpu_cores=float(gangs.min_available @ gangs.cpu_cores),
+            asked_memory_bytes=float(gangs.min_available @ gangs.memory_bytes),
             lifetime_weight=settings.lifetime_weight,
             emptiness_weight=settings.emptiness_weight,
             imbalance_weight=settings.imbalance_weight,

@@ -25,7 +25,6 @@ import numpy as np
 
 from scheduler.core.fit import BYTES_TOLERANCE, Room, Task
 from scheduler.core.queues import CORES_TOLERANCE
-from scheduler.core.snapshot import GangColumns
 from slacktide.messages import FloatArray, IntArray
 
 
@@ -44,18 +43,19 @@ class Scoring:
     @staticmethod
     def over(
         room: Room,
-        gangs: GangColumns,
         *,
+        asked_cpu_cores: float,
+        asked_memory_bytes: float,
         lifetime_weight: float,
         emptiness_weight: float,
         imbalance_weight: float,
     ) -> Scoring:
-        """Scoring that holds amounts to the mean of the room, and to what the gangs ask of it."""
+        """Scoring that holds amounts to the mean of the room, and to what is asked of it."""
         nodes = max(room.cpu_cores.shape[1], 1)
         cpu_cores = max(room.total_cpu_cores(), CORES_TOLERANCE)
         memory_bytes = max(room.total_memory_bytes(), BYTES_TOLERANCE)
-        cpu_asked = float(gangs.min_available @ gangs.cpu_cores) / cpu_cores
-        memory_asked = float(gangs.min_available @ gangs.memory_bytes) / memory_bytes
+        cpu_asked = asked_cpu_cores / cpu_cores
+        memory_asked = asked_memory_bytes / memory_bytes
         most_asked = max(cpu_asked, memory_asked, CORES_TOLERANCE)
         return Scoring(
             mean_cpu_cores=max(cpu_cores / nodes, CORES_TOLERANCE),

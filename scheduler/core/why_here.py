@@ -3,7 +3,8 @@
 The numbers of the moment of the decision are not kept, so a task's room is given back and its node
 is held against all others as if it were placed now.
 
-Always holds: the parts sum up to the cost that the planner orders nodes by (wishes aside).
+Always holds: the parts sum up to the cost that the planner orders nodes by if this task alone asks
+(wishes aside).
 """
 
 from __future__ import annotations
@@ -89,7 +90,14 @@ def _without_it(nodes: NodeColumns, node: int, *, cpu_cores: float, memory_bytes
 def _parts(room: Room, nodes: IntArray, task: Task) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Each cost by itself, as weighed."""
     settings = PlanSettings()
-    nothing = Scoring.over(room, lifetime_weight=0, emptiness_weight=0, imbalance_weight=0)
+    nothing = Scoring.over(
+        room,
+        asked_cpu_cores=task.cpu_cores,
+        asked_memory_bytes=task.memory_bytes,
+        lifetime_weight=0,
+        emptiness_weight=0,
+        imbalance_weight=0,
+    )
     alone = (
         replace(nothing, lifetime_weight=settings.lifetime_weight),
         replace(nothing, emptiness_weight=settings.emptiness_weight),

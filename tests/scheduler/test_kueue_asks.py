@@ -41,7 +41,7 @@ def workload(
 def forecasts(
     planner: Planner, *waiting: Workload, promised: tuple[Workload, ...] = ()
 ) -> list[Forecast]:
-    asked = question(promised, waiting, planner.board)
+    asked = question(promised, waiting, planner.board, now_s=0)
     outcome = asked.answer(int(NOW_S))
     leads = {wish.workload.metadata.name: wish.lead for wish in asked.wishes}
     return [forecast_of(outcome, leads[one.metadata.name]) for one in waiting]
@@ -68,18 +68,18 @@ def busy(milli: int, duration: str) -> Planner:
 def test_plain_requests_count_as_what_admission_makes_of_them(
     requests: dict[str, Any], expected: tuple[int, int]
 ) -> None:
-    [wish] = question((), [workload("w", 1, requests)], Planner(NODES, []).board).wishes
+    [wish] = question((), [workload("w", 1, requests)], Planner(NODES, []).board, now_s=0).wishes
     assert (wish.cpu_milli, wish.memory_bytes) == expected
 
 
 def test_a_workload_that_asks_for_nothing_oversold_has_no_row() -> None:
-    asked = question((), [workload("w", 3, {})], Planner(NODES, []).board)
+    asked = question((), [workload("w", 3, {})], Planner(NODES, []).board, now_s=0)
     assert asked.wishes == ()
 
 
 def test_what_cannot_be_read_is_said_and_stops_nobody_else() -> None:
     bad = workload("bad", 1, {RESOURCE_BATCH_CPU: "much"})
-    asked = question((), [bad, workload("good", 1)], Planner(NODES, []).board)
+    asked = question((), [bad, workload("good", 1)], Planner(NODES, []).board, now_s=0)
     assert "cannot be read" in asked.unreadable["uid-bad"]
     assert [wish.lead for wish in asked.wishes] == [0]
 
