@@ -6,7 +6,7 @@ was promised are set aside, so no third gang takes them and nobody is evicted tw
 
 Always holds: no claim on data that is old or missing; no claim before a gang waited for a while; at
 most so many tasks a minute, a gang's tasks together; a claim ends after a while, and a gang whose
-claim came to nothing makes none for as long as a victim is spared.
+claim came to nothing makes none for two minutes.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from scheduler.app.lives import Lives
 from scheduler.app.rounds import Rounds
 from scheduler.core.budgets import Budgets
 from scheduler.core.defragment import Moves, defragment
-from scheduler.core.evict import Eviction, EvictionSettings, eviction, may_claim
+from scheduler.core.evict import Eviction, eviction, may_claim
 from scheduler.core.explain import Aftermath
 from scheduler.core.fit import Room, Task, TaskClasses
 from scheduler.core.member import Member, Stage
@@ -45,6 +45,7 @@ IN_VAIN_S: Final = 10.0  # after a look that found nobody
 REFUSED_S: Final = 30.0  # after a budget's refusal
 AGAIN_S: Final = 3.0  # victims that are still there are asked again
 LASTS_S: Final = 120.0  # a claim; longer than most pods take to leave
+SETTLES_S: Final = 10.0  # victims are gone, and still no place: somebody else was faster
 MOVES_EVERY_S: Final = 60.0
 
 log = structlog.get_logger()
@@ -91,12 +92,14 @@ class Claims:
     _moves_s: float = 0.0
     _spent: float = 0.0  # tasks evicted beyond what time has given back
     _spent_s: float = 0.0
+    _stale: list[Member] = field(default_factory=list)
+    _empty_s: float = 0.0  # when the last victim was gone
     _cooled_s: dict[Key, float] = field(default_factory=dict)  # no claim of theirs before
 
     async def run(self) -> None:
         """For ever, beside the rounds."""
         self._not_before_s = self.steady.now_s() + self.settings.after_s
-        await self._inherit()
+        await self.evicting.leave(self._stale)
         while self.settings.evict or self.settings.defragment or self._claim is not None:
             await asyncio.sleep(LOOK_S)
             await self.look()
@@ -175,7 +178,7 @@ class Claims:
         await self._take(claim, victims)
 
     def _stand(self, claim: Claim, holds: tuple[Hold, ...]) -> None:
-        self._claim = claim
+        self._claim, self._empty_s = claim, self.steady.now_s()
         self.rounds.claims[claim.gang] = holds
         log.warning("claim", gang="/".join(claim.gang), victims=len(claim.victims), why=claim.why)
 
@@ -197,21 +200,27 @@ class Claims:
 
     async def _go_on(self, claim: Claim, now_s: float) -> None:
         left = [one for one in claim.victims if self.evicting.still_runs(one)]
-        if self.rounds.asks(claim.gang) and now_s < claim.until_s:
+        if any(self.board.member(one.uid) is not None for one in claim.victims):
+            self._empty_s = now_s
+        ends_s = min(claim.until_s, self._empty_s + SETTLES_S)
+        if self.rounds.asks(claim.gang) and now_s < ends_s:
             if left and now_s >= self._again_s:
                 await self._take(claim, left)
             return
         if self.rounds.asks(claim.gang):
             log.warning("claim came to nothing", gang="/".join(claim.gang))
-            self._cooled_s[claim.gang] = now_s + EvictionSettings().cool_down_s
+            self._cooled_s[claim.gang] = now_s + LASTS_S
         await self.evicting.leave(left)
         self.rounds.claims.pop(claim.gang, None)
         self._claim, self._not_before_s = None, now_s + LOOK_S
 
-    async def _inherit(self) -> None:
-        """Goes on where another planner ended; marks that are too old are taken back."""
+    def begin(self) -> None:
+        """Goes on where another planner ended, before the first round gives its room to others.
+
+        Marks that are too old are taken back by `run`.
+        """
         marked: dict[Key, list[Member]] = defaultdict(list)
-        stale: list[Member] = []
+        stale = self._stale
         for one in self.board.placed():
             mark = mark_of(self.evicting.pod_of(one.uid))
             if mark is None or one.stage is not Stage.BOUND:
@@ -230,7 +239,6 @@ class Claims:
             )
             self._note_losses(claim)
             self._stand(claim, self._inherited(gang, members))
-        await self.evicting.leave(stale)
 
     def _inherited(self, gang: Key, victims: list[Member]) -> tuple[Hold, ...]:
         """What was set aside, as far as can be seen: where victims are, and what is free."""

@@ -222,6 +222,7 @@ class Scheduler:
     async def _decide(self, group: asyncio.TaskGroup) -> None:
         self._rounds.begin(epoch=self._election.epoch, now_s=self._wall.now_s())
         self._patience.inherit([g for g, s in self._rounds.standings.items() if s.partly])
+        self._upkeep.begin()
         group.create_task(self._upkeep.run())
         log.warning("deciding", me=self._serving.me, epoch=self._election.epoch)
         while True:
