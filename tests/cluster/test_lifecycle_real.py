@@ -311,6 +311,7 @@ def test_a_gang_whose_pod_failed_backs_off_and_says_so(cluster: Cluster) -> None
         add(cluster.plane, path, [job("fragile", 2)])
         auditor.wait_whole("fragile")
         cluster.run(auditor, "fragile")
+        cluster.wait(lambda: life(cluster.pods(auditor), "fragile"), "it is seen to run")
         first = next(iter(cluster.pods(auditor)))
         failed_s = time.time()
         cluster.phase(auditor, first, "Failed")
