@@ -22,7 +22,8 @@ from scheduler.app.explain_command import pod as explain_pod
 from scheduler.app.gangs_command import gangs
 from scheduler.app.queues_command import queues
 from scheduler.app.top_command import top
-from scheduler.app.view import View, viewing
+from scheduler.app.view import View
+from scheduler.app.viewing import viewing
 from slacktide.contract import (
     ANNOTATION_DURATION,
     LABEL_QOS_CLASS,
