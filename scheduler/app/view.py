@@ -19,7 +19,7 @@ from typing import Final
 import httpx
 import numpy as np
 
-from scheduler.adapters.asking import Asking, ReadRules, asking, rows_of
+from scheduler.adapters.asking import Asking, ReadRules, asking, ground, rows_of
 from scheduler.adapters.board import Board
 from scheduler.adapters.group_mirrors import GROUPS, KINDS, OF_THE_PLANNER, GroupMirrors
 from scheduler.adapters.planner_lease import planner_of
@@ -263,11 +263,11 @@ class View:
         asks = {
             key: one for key, one in sorted(self.rounds.standings.items(), key=_by_key) if one.asks
         }
-        rows = rows_of(asks, pod_of=self.pods.get, read=self.rounds.read)
-        if not rows:
+        wanted = rows_of(asks, pod_of=self.pods.get, read=self.rounds.read)
+        if not wanted.rows:
             return None
-        asked = asking(
-            rows,
+        on = ground(
+            wanted,
             self.board,
             queue_of=self._queues.index,
             duration_of=self.rounds.duration_s,
@@ -275,6 +275,7 @@ class View:
             read=self.rounds.read,
             now_s=now_s,
         )
+        asked = asking(wanted.rows, on)
         return asked, Snapshot(
             nodes=asked.nodes,
             running=self.board.tasks.columns(),
