@@ -2,8 +2,7 @@
 
 Three calls of the planner a round at most: gangs that are half placed first, by themselves, since
 their room is there unless a node went; then those that others make way for; then all that ask, in
-what is left beside those. Nothing is written here: `committing`
-does that, and until it has, what was decided is assumed.
+what is left beside those. Nothing is written here: `committing` does that, and assumes till then.
 
 Always holds: a gang's tasks are assumed together or not at all, and only where every one of them
 still waits and every node still takes something new.
@@ -239,11 +238,11 @@ class Rounds:
 
     def _look_again(self, key: Key, gang: Gang | None, now_s: float) -> None:
         """By time alone, where time changes what it is."""
-        limit_s = None if gang is None else gang.limit_s
+        limit_s, ready_s = (None, None) if gang is None else (gang.limit_s, gang.ready_at_s)
         own_s = self.lives.again_s(key, limit_s=limit_s, now_s=now_s)
-        times_s = [own_s, None if gang is None else gang.ready_at_s]
-        if any(at_s is not None for at_s in times_s):
-            self._later_s[key] = min(at_s for at_s in times_s if at_s is not None)
+        for at_s in (own_s, ready_s):
+            if at_s is not None:
+                self._later_s[key] = min(at_s, self._later_s.get(key, at_s))
 
     def _lacks(self, gang: Gang, first: Member, *, now_s: float) -> None:
         """Takes down what it waits for, where that is more than a moment."""
