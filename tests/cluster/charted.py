@@ -26,8 +26,11 @@ HOLDS: Final = {
     RESOURCE_BATCH_MEMORY: str(64 << 30),
 }
 QUEUES: Final = (FOLDER.parent / "gangs.md").read_text(encoding="utf-8")
-# Seconds: a gang bound in part is taken back, and one makes its claim, sooner than the chart says.
-QUICK: Final = {"planner__windowSeconds": 5, "planner__evictions__afterSeconds": 0}
+QUICK: Final = {  # seconds, where the chart says 20, 10 and 30
+    "planner__windowSeconds": 5,
+    "planner__backoffSeconds": 1,
+    "planner__evictions__afterSeconds": 0,
+}
 
 
 @contextmanager

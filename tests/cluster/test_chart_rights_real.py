@@ -242,6 +242,21 @@ def test_what_is_asked_of_kubectl_is_answered(release: Installed) -> None:
     assert may(release, "update", f"leases/{RELEASE}-scheduler", "-n", RELEASE)
 
 
+def test_who_may_view_a_cluster_may_see_its_queues_and_no_more_of_them(release: Installed) -> None:
+    bind = ("create", "clusterrolebinding", "eve", "--clusterrole=view", "--user=eve")
+    kubectl(release.plane, *bind)
+    until(lambda: eve_may(release, "list"), lambda: "view has the chart's rules")
+    assert not eve_may(release, "update")
+
+
+def eve_may(release: Installed, verb: str) -> bool:
+    try:
+        kubectl(release.plane, "auth", "can-i", "--as=eve", verb, "queues.slacktide.io")
+    except BadInput:
+        return False
+    return True
+
+
 @pytest.mark.parametrize(
     "words",
     [
