@@ -15,13 +15,14 @@ from slacktide.contract import (
     ANNOTATION_EVICTION,
     ANNOTATION_REASON,
     ANNOTATION_REPLACES,
+    ANNOTATION_RESERVED,
     ANNOTATION_SUBMITTED,
     GATE_GANG,
 )
 
 LONGEST_NAME: Final = 63  # of a pod, whose name is its host's
 OF_THE_SERVER: Final = ("nodeName", "serviceAccount", "priority", "preemptionPolicy")
-MARKS: Final = (ANNOTATION_DECISION, ANNOTATION_EVICTION, ANNOTATION_REASON)
+MARKS: Final = (ANNOTATION_DECISION, ANNOTATION_EVICTION, ANNOTATION_REASON, ANNOTATION_RESERVED)
 
 
 def copy_of(pod: dict[str, Any]) -> dict[str, Any]:

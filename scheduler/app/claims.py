@@ -20,7 +20,7 @@ from typing import Final
 import numpy as np
 import structlog
 
-from scheduler.adapters.asking import Asking
+from scheduler.adapters.asking import MILLI, Asking
 from scheduler.adapters.at_stake import AtStake, at_stake, leaving
 from scheduler.adapters.board import Board
 from scheduler.adapters.setting_aside import Hold
@@ -31,7 +31,7 @@ from scheduler.core.budgets import Budgets
 from scheduler.core.defragment import Moves, defragment
 from scheduler.core.evict import Eviction, EvictionSettings, eviction, may_claim
 from scheduler.core.explain import Aftermath
-from scheduler.core.fit import Room
+from scheduler.core.fit import Room, Task, TaskClasses
 from scheduler.core.member import Member, Stage
 from scheduler.core.plan import Plan
 from scheduler.core.snapshot import RunningColumns, held_through
@@ -228,11 +228,27 @@ class Claims:
                 f"the scheduler goes on making room for {'/'.join(gang)}",
                 self.steady.now_s() + LASTS_S,
             )
-            queue = self.rounds.standings[gang].gang.queue
-            holds = [Hold(one.node, queue, one.cpu_milli, one.memory_bytes) for one in members]
             self._note_losses(claim)
-            self._stand(claim, tuple(holds))
+            self._stand(claim, self._inherited(gang, members))
         await self.evicting.leave(stale)
+
+    def _inherited(self, gang: Key, victims: list[Member]) -> tuple[Hold, ...]:
+        """What was set aside, as far as can be seen: where victims are, and what is free."""
+        standing = self.rounds.standings[gang]
+        ask = standing.asks[0]
+        task = ask.waiting[0]
+        nodes = self.board.node_columns(None, now_s=self.wall.now_s())
+        cpu_cores, memory_bytes = nodes.free_cpu_cores.copy(), nodes.free_memory_bytes.copy()
+        for one in victims:
+            row = self.board.nodes.row_of[one.node]
+            cpu_cores[row] += one.cpu_milli / MILLI
+            memory_bytes[row] += one.memory_bytes
+        room = Room.of(nodes, cpu_cores=cpu_cores, memory_bytes=memory_bytes)
+        longest = len(nodes.horizons_s) - 1
+        kind = Task(task.cpu_milli / MILLI, float(task.memory_bytes), longest)
+        fits = room.tasks_per_node(TaskClasses.one(kind))[0].tolist()
+        places = zip(nodes.names, fits, strict=True)
+        return _near(places, {v.node for v in victims}, ask.least, standing.gang.queue, task)
 
     def _within_rate(self, many: int) -> bool:
         """Whether so many more may be evicted now: all at once, so a claim is never half met."""
@@ -300,11 +316,17 @@ def _holds(
 ) -> tuple[Hold, ...]:
     """What the gang was promised: first where room is made, and no more than it needs."""
     kept, names = found.reservation, asked.nodes.names
-    missing = int(asked.columns.min_available[found.gang])
     places = [
-        (names[node], int(count))
+        (names[node], count)
         for node, count in zip(kept.nodes.tolist(), kept.count.tolist(), strict=True)
     ]
+    return _near(places, freed, int(asked.columns.min_available[found.gang]), queue, task)
+
+
+def _near(
+    places: Iterable[tuple[str, int]], freed: set[str], missing: int, queue: str, task: Member
+) -> tuple[Hold, ...]:
+    """So many tasks on the places that have room for some, those that are freed first."""
     holds = []
     for node, count in sorted(places, key=lambda place: place[0] not in freed):
         tasks = min(count, missing)

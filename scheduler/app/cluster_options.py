@@ -14,6 +14,7 @@ import click
 from scheduler.app.view import View, viewing
 from slacktide.errors import BadInput
 from slacktide.kube.connection import connection
+from slacktide.telemetry import quietly
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -61,7 +62,7 @@ def looking(
         async with viewing(connection(kubeconfig, context), namespace=namespace) as view:
             await look(view)
 
-    with contextlib.suppress(KeyboardInterrupt):
+    with contextlib.suppress(KeyboardInterrupt), quietly():
         asyncio.run(run())
 
 

@@ -172,6 +172,7 @@ class Rounds:
         """As `look`, for who never plans and so never tells what gangs wait for."""
         self.look(now_s=now_s)
         self._unready.clear()
+        self.lives.only_look()
 
     def look(self, *, now_s: float) -> None:
         """Brings the standings of touched gangs up to date."""
