@@ -11,7 +11,8 @@ from typing import Any, Final, TypeVar
 
 import click
 
-from scheduler.app.view import View, viewing
+from scheduler.app.view import View
+from scheduler.app.viewing import viewing
 from slacktide.errors import BadInput
 from slacktide.kube.connection import connection
 from slacktide.telemetry import quietly

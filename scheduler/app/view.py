@@ -12,8 +12,7 @@ Always holds: nothing is assumed and nothing is written; a picture is of one mom
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -26,6 +25,7 @@ from scheduler.adapters.group_mirrors import GROUPS, KINDS, OF_THE_PLANNER, Grou
 from scheduler.adapters.planner_lease import planner_of
 from scheduler.adapters.queue_tree import Queues
 from scheduler.app.lives import Lives
+from scheduler.app.reaching import NO_PODS, whence
 from scheduler.app.rounds import Rounds
 from scheduler.core.answers import DryRound
 from scheduler.core.fit import Room
@@ -49,16 +49,14 @@ from slacktide.clock import SteadyClock, WallClock
 from slacktide.contract import ANNOTATION_REASON, ANNOTATION_RESERVED
 from slacktide.errors import BadInput
 from slacktide.kube.cache import Cache, Change
-from slacktide.kube.connection import Connection
 from slacktide.kube.objects import Meta, Node, Pod
 from slacktide.kube.queues import Queue
-from slacktide.kube.reading import SILENCE_S, Resource, readable
+from slacktide.kube.reading import SILENCE_S, Resource
 from slacktide.kube.reflector import Reflector
 from slacktide.messages import IntArray
 
 PODS: Final = "/api/v1/pods"
 NODES: Final = "/api/v1/nodes"
-ANSWERS_WITHIN_S: Final = 120.0  # a hundred thousand pods take a minute on a busy server
 MOST_REASONS: Final = 300
 MILLI: Final = 1_000.0
 _NEEDED: Final = {
@@ -127,10 +125,10 @@ class View:
         Raises:
             BadInput: when the server cannot be reached, or lets nothing useful be seen.
         """
-        pods = await self._where(PODS)
+        pods = await whence(self._client, PODS, self._namespace)
         if not pods:
-            raise BadInput(_NO_PODS)
-        nodes = await self._where(NODES)
+            raise BadInput(NO_PODS)
+        nodes = await whence(self._client, NODES, self._namespace)
         if pods != PODS:
             self.cannot_ask(f"pods outside namespace {self._namespace} may not be listed")
         if not nodes:
@@ -370,19 +368,6 @@ class View:
                 return Reservation(row, asked.columns.ids[row], 0, nowhere, nowhere)
         return None
 
-    async def _where(self, path: str) -> str:
-        """Where a resource may be read; raises `BadInput` where nobody answers."""
-        try:
-            found = await readable(self._client, path, namespace=self._namespace)
-        except (httpx.HTTPError, OSError) as why:
-            raise BadInput(unreachable(str(self._client.base_url), why)) from why
-        if found.status == httpx.codes.UNAUTHORIZED:
-            raise BadInput(
-                f"the API server at {self._client.base_url} does not accept who you are (401): "
-                "the token or certificate in your kubeconfig may have run out"
-            )
-        return found.path
-
     def _object_changed(self, kind: str, namespace: str, name: str) -> None:
         if kind == "queues":
             self.rounds.queues_changed(self._mirrors.queues())
@@ -396,45 +381,3 @@ class View:
 
 def _by_key(one: tuple[Key, object]) -> Key:
     return one[0]
-
-
-_NO_PODS: Final = (
-    "pods may not be listed, so there is nothing to see: give -n NAMESPACE with one whose pods you "
-    "may list (kubectl auth can-i list pods -n NAMESPACE)"
-)
-
-
-def unreachable(url: str, why: Exception) -> str:
-    """What to say of a server that does not answer."""
-    said = str(why) or type(why).__name__
-    return (
-        f"no answer from the API server at {url.rstrip('/')} ({said}): check that it is up "
-        "(kubectl version) and that --kubeconfig and --context are the ones you mean"
-    )
-
-
-@asynccontextmanager
-async def viewing(cluster: Connection, *, namespace: str = "") -> AsyncIterator[View]:
-    """A view in which everything was read once, kept true until the end.
-
-    Raises:
-        BadInput: when that cannot be done; says why and what to check.
-    """
-    async with cluster.client(silence_s=ANSWERS_WITHIN_S) as client:
-        view = View(client, namespace=namespace)
-        running = asyncio.ensure_future(view.run())
-        listed = asyncio.ensure_future(view.listed())
-        try:
-            await asyncio.wait(
-                {running, listed}, timeout=ANSWERS_WITHIN_S, return_when=asyncio.FIRST_COMPLETED
-            )
-            if running.done():
-                await running
-            if not listed.done():
-                late = TimeoutError(f"not everything was listed within {ANSWERS_WITHIN_S:g} s")
-                raise BadInput(unreachable(cluster.url, late))
-            yield view
-        finally:
-            running.cancel()
-            listed.cancel()
-            await asyncio.gather(running, listed, return_exceptions=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from typing import Any
 import click
 import httpx
 import pytest
+import yaml
 from click.testing import CliRunner, Result
 
 from scheduler.app.explain_command import gang as explain_gang
@@ -22,7 +24,8 @@ from scheduler.app.explain_command import pod as explain_pod
 from scheduler.app.gangs_command import gangs
 from scheduler.app.queues_command import queues
 from scheduler.app.top_command import top
-from scheduler.app.view import View, viewing
+from scheduler.app.view import View
+from scheduler.app.viewing import viewing
 from slacktide.contract import (
     ANNOTATION_DURATION,
     LABEL_QOS_CLASS,
@@ -44,6 +47,7 @@ from tests.cluster.definitions import queues as queue_definition
 HOLDS = {"cpu": "8", "memory": "16Gi", "pods": "110", RESOURCE_BATCH_CPU: "4000"}
 TEAMS = ("team-a", "team-b")
 WAIT_S = 40.0
+PAGE = Path(__file__).parents[2] / "docs/watching.md"
 DASHBOARD = "from dashboard.app.serve_command import dashboard; dashboard()"
 
 
@@ -289,6 +293,24 @@ def test_somebody_who_may_see_one_namespace_alone_sees_that_and_is_told_what_is_
     told = seen.run(explain_gang, "team-a/train", user="ann")
     assert "What would help: the right to list nodes" in told.stdout
     assert "events of namespace team-a may not be listed" in told.stderr
+
+
+def test_the_role_in_the_docs_is_enough_to_see_everything(seen: Seen) -> None:
+    [text] = re.findall(r"```yaml\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    role = yaml.safe_load(text)
+    api = "/apis/rbac.authorization.k8s.io/v1"
+    subject = {"kind": "User", "name": "bob", "apiGroup": "rbac.authorization.k8s.io"}
+    to = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "slacktide-look"}
+    binding = {"metadata": {"name": "look"}, "subjects": [subject], "roleRef": to}
+    with seen.plane.client() as client:
+        _post(client, f"{api}/clusterroles", role)
+        _post(client, f"{api}/clusterrolebindings", binding)
+    _until(lambda: seen.run(gangs, user="bob").stderr == "")
+    told = seen.run(explain_gang, "team-a/train", user="bob")
+    assert "What blocks it is NO_ROOM_NOW" in told.stdout
+    assert "GangWaits" in told.stdout
+    assert told.stderr == ""
+    assert "planner" in seen.run(top, "--once", user="bob").stdout
 
 
 def test_a_server_that_does_not_answer_is_one_line_with_what_to_check(
