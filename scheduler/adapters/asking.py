@@ -27,6 +27,7 @@ from slacktide.kube.objects import Pod
 from slacktide.messages import IntArray
 
 MILLI: Final = 1_000.0
+AT_ONCE: Final = 500  # rows made to numbers: NumPy lets no other thread go on meanwhile
 MOST_READ: Final = 200_000  # pods whose rules are remembered
 _With = tuple[Pack | None, dict[str, NodeSelector]]  # what else rules depend on
 PodOf = Callable[[str], Pod | None]  # by UID
@@ -163,7 +164,10 @@ def _neighbours(board: Board, pod_of: PodOf, read: ReadRules) -> RunningPods:
 
 
 def _columns(rows: tuple[Row, ...], on: Ground, kind: IntArray) -> GangColumns:
-    whole = np.array([_numbers(row, on) for row in rows], np.int64)
+    parts = [rows[begin : begin + AT_ONCE] for begin in range(0, len(rows), AT_ONCE)]
+    whole = np.concatenate(
+        [np.array([_numbers(row, on) for row in part], np.int64) for part in parts]
+    )
     queue, tasks, least, duration, submit, priority, cpu, memory, lead = whole.T
     return GangColumns(
         ids=tuple(_id(row) for row in rows),

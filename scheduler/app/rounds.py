@@ -26,6 +26,7 @@ from scheduler.adapters.asking import (
     PodOf,
     ReadRules,
     Row,
+    Rows,
     asking,
     ground,
     rows_of,
@@ -151,7 +152,7 @@ class Rounds:
         claimed = await self._planned(
             [gang for gang in self.claims if gang in self._asking], now_s=now_s
         )
-        others = [gang for gang in self._asking if gang not in self.claims]
+        others = list(self._asking - self.claims.keys())
         rest = await self._planned(others, now_s=now_s, beside=tuple(self.claims.values()))
         asked = half.asked + claimed.asked + rest.asked
         placed = half.placed + claimed.placed + rest.placed
@@ -271,12 +272,7 @@ class Rounds:
             self.last = None
         if not gangs:
             return Outcome()
-        wanted = await asyncio.to_thread(
-            rows_of,
-            {gang: self.standings[gang] for gang in gangs},
-            pod_of=self.pod_of,
-            read=self.read,
-        )
+        wanted = await asyncio.to_thread(self._rows, gangs)
         if not wanted.rows or not all(self._is_there(queue) for queue in wanted.queues):
             return Outcome()
         with set_aside(self.board, chain.from_iterable(beside or ())):
@@ -299,6 +295,10 @@ class Rounds:
         placed = await self._all_assumed(found, now_s=int(now_s))
         await self.look_in_turns(now_s=now_s)
         return Outcome(placed, found.waits, asked=len(wanted.rows))
+
+    def _rows(self, gangs: Sequence[Key]) -> Rows:
+        standings = {gang: self.standings[gang] for gang in gangs}
+        return rows_of(standings, pod_of=self.pod_of, read=self.read)
 
     def _is_there(self, queue: str) -> bool:
         """Whether a queue still is: all gangs are looked at again where it is not."""
