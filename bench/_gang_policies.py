@@ -70,14 +70,20 @@ def first_fit(gang: int, tasks: int, fits: IntArray) -> Start | None:
     return gang, nodes, count[nodes]
 
 
-def may_fit(state: State, left: Left, gangs: IntArray) -> IntArray:
-    """Those that fit the room alone; whoever is left out cannot fit later in the round either."""
+def may_fit(state: State, left: Left, gangs: IntArray) -> Iterator[int]:
+    """One after another, but for those that the room there is by then cannot take in sum."""
     jobs = state.setting.jobs
-    shape = np.stack([jobs.cpu_cores[gangs], jobs.memory_bytes[gangs]], axis=1)
-    _, first, of = np.unique(shape, axis=0, return_index=True, return_inverse=True)
-    room = np.array([left.fits(state, int(gangs[at])).sum() for at in first])
-    fitting: IntArray = gangs[room[of.ravel()] >= jobs.tasks[gangs]]
-    return fitting
+    cores = (jobs.tasks * jobs.cpu_cores)[gangs]
+    size = (jobs.tasks * jobs.memory_bytes)[gangs]
+    at = 0
+    while at < len(gangs):
+        free_cores = float(left.cpu_cores.clip(0).sum())
+        free_bytes = float(left.memory_bytes.clip(0).sum())
+        fits = (cores[at:] <= free_cores) & (size[at:] <= free_bytes)
+        if not fits.any():
+            return
+        at += int(fits.argmax()) + 1
+        yield int(gangs[at - 1])
 
 
 class Fifo:
@@ -105,7 +111,7 @@ class Skip:
         """In order of submission."""
         left = Left.of(state.free_cpu_cores, state.free_memory_bytes)
         starts = []
-        for gang in may_fit(state, left, state.waiting).tolist():
+        for gang in may_fit(state, left, state.waiting):
             start = first_fit(gang, int(state.setting.jobs.tasks[gang]), left.fits(state, gang))
             if start is not None:
                 left.take(state, start)
@@ -124,7 +130,7 @@ class Easy:
         if len(others) < 2:
             return starts
         shadow_s, beside = self._shadow(state, left, int(others[0]), starts)
-        for gang in may_fit(state, left, others[1:]).tolist():
+        for gang in may_fit(state, left, others[1:]):
             outlasts = state.now_s + state.predicted_s[gang] > shadow_s
             fits = left.fits(state, gang)
             if outlasts:

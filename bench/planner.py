@@ -3,7 +3,7 @@
 python -m bench.planner [--seed N] [--runs N] [--quick]
 
 Seconds are of one core (CPU time of a process of its own), from node labels, taints and pods' rules
-to the plan. --quick leaves out the largest size.
+to the plan. --quick leaves out the larger sizes.
 """
 
 from __future__ import annotations
@@ -35,21 +35,32 @@ def main(seed: int, runs: int, quick: bool, one: int | None) -> None:
     _tell("10k", small, seed, seconds="<=1", gib="<=2")
     if quick:
         return
-    large = [_apart(100_000, seed + run) for run in range(max(1, runs - 1))]
+    middle = [_apart(30_000, seed + run) for run in range(runs)]
+    _tell("30k", middle, seed)
+    large = [_apart(100_000, seed + run) for run in range(runs)]
     _tell("100k", large, seed, seconds="<=15", gib="<=2")
+    _grew(3, middle, small, seed)
+    _grew(10, large, small, seed)
+
+
+def _grew(
+    times: int, larger: list[dict[str, float]], smaller: list[dict[str, float]], seed: int
+) -> None:
     say(
         "planner",
-        "growth_10x",
-        [large[0]["seconds"]],
+        f"growth_{times}x",
+        [found["seconds"] for found in larger],
         "s",
-        goal="ratio about 10",
-        baseline="a tenth of the tasks over a tenth of the nodes",
-        baseline_values=[small[0]["seconds"]],
+        goal=f"ratio about {times}",
+        baseline=f"1/{times} of the tasks over 1/{times} of the nodes",
+        baseline_values=[found["seconds"] for found in smaller],
         seed=seed,
     )
 
 
-def _tell(size: str, rounds: list[dict[str, float]], seed: int, *, seconds: str, gib: str) -> None:
+def _tell(
+    size: str, rounds: list[dict[str, float]], seed: int, *, seconds: str = "", gib: str = ""
+) -> None:
     of = f"{size}_tasks_{size}_nodes"
     for figure, unit, goal in (("seconds", "s", seconds), ("peak_rss_gib", "GiB", gib)):
         values = [found[figure] for found in rounds]

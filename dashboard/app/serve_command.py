@@ -10,7 +10,7 @@ import click
 from dashboard.app.cluster_api import create_cluster_app
 from dashboard.app.cluster_book import ClusterBook
 from scheduler.app.cluster_options import changes, of_cluster
-from scheduler.app.view import viewing
+from scheduler.app.viewing import viewing
 from slacktide.kube.connection import Connection, connection
 from slacktide.serving.http_server import HttpServer
 from slacktide.serving.leaving import leaving_cleanly

@@ -8,7 +8,7 @@ kube-scheduler, which verifies.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -17,8 +17,9 @@ from scheduler.adapters.board import Board
 from scheduler.adapters.bound_volumes import BoundVolumes
 from scheduler.core.compiling import RunningPods, compile_constraints
 from scheduler.core.constraints import NodeSelector, Pack, Rules, rules_of
-from scheduler.core.gpu import GpuAsk
+from scheduler.core.gpu import GpuAsk, asked_of
 from scheduler.core.members import Gang
+from scheduler.core.node_table import NodeTable
 from scheduler.core.snapshot import GangColumns, NodeColumns
 from scheduler.core.standing import Ask, Standing
 from scheduler.core.ways_in.shape import Key
@@ -27,6 +28,7 @@ from slacktide.kube.objects import Pod
 from slacktide.messages import IntArray
 
 MILLI: Final = 1_000.0
+AT_ONCE: Final = 500  # rows made to numbers: NumPy lets no other thread go on meanwhile
 MOST_READ: Final = 200_000  # pods whose rules are remembered
 _With = tuple[Pack | None, dict[str, NodeSelector]]  # what else rules depend on
 PodOf = Callable[[str], Pod | None]  # by UID
@@ -40,6 +42,25 @@ class Row(NamedTuple):
     ask: Ask
     rules: Rules
     lead: int  # the row of the first role it starts together with; its own for that one
+
+
+class Rows(NamedTuple):
+    """All rows of a round, and what has to be known of the world for them."""
+
+    rows: tuple[Row, ...]
+    queues: frozenset[str]
+    mind: bool  # somebody minds who else is there
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What a round plans on, all of one moment; nothing changes it, so any thread may read it."""
+
+    nodes: NodeColumns  # without constraints
+    table: NodeTable  # of the same nodes
+    running: RunningPods  # where anybody minds them
+    queues: Mapping[str, int]  # those of the rows
+    duration_of: Callable[[Gang], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +91,7 @@ class ReadRules:
         return rules
 
 
-def rows_of(
-    standings: Mapping[Key, Standing], *, pod_of: PodOf, read: ReadRules
-) -> tuple[Row, ...]:
+def rows_of(standings: Mapping[Key, Standing], *, pod_of: PodOf, read: ReadRules) -> Rows:
     """A row for each ask whose pods can be read."""
     rows: list[Row] = []
     for gang, found in standings.items():
@@ -84,11 +103,12 @@ def rows_of(
             if one is not None:
                 lead = first if found.together else len(rows)
                 rows.append(Row(gang, found, ask, one, lead))
-    return tuple(rows)
+    queues = frozenset(row.standing.gang.queue for row in rows)
+    return Rows(tuple(rows), queues, any(_minds(row.rules) for row in rows))
 
 
-def asking(
-    rows: tuple[Row, ...],
+def ground(
+    wanted: Rows,
     board: Board,
     *,
     queue_of: Callable[[str], int],
@@ -96,26 +116,22 @@ def asking(
     pod_of: PodOf,
     read: ReadRules,
     now_s: float,
-) -> Asking:
-    """The rows as columns over the nodes as they are now."""
+) -> Ground:
+    """What is there now, as far as these rows need to know."""
     running = RunningPods.none()
-    if board.minding or any(_minds(row.rules) for row in rows):
+    if board.minding or wanted.mind:
         running = _neighbours(board, pod_of, read)
-    constraints, kind = compile_constraints(
-        board.nodes.table(), [row.rules for row in rows], running
-    )
+    queues = {name: queue_of(name) for name in wanted.queues}
+    nodes = board.node_columns(None, now_s=now_s)
+    return Ground(nodes, board.nodes.table(), running, queues, duration_of)
+
+
+def asking(rows: tuple[Row, ...], on: Ground) -> Asking:
+    """The rows as columns over the nodes as they were then."""
+    constraints, kind = compile_constraints(on.table, [row.rules for row in rows], on.running)
     asks, gpu = _gpu_asks(rows)
-    columns = _columns(rows, queue_of, duration_of, kind, gpu)
-    nodes = board.node_columns(constraints, asks, now_s=now_s)
-    return Asking(rows, columns, nodes)
-
-
-def _gpu_asks(rows: tuple[Row, ...]) -> tuple[tuple[GpuAsk, ...], IntArray]:
-    """What the rows ask of GPUs, each ask once; and the index of each row's, -1 for none."""
-    of = [row.ask.waiting[0].gpu for row in rows]
-    asks = tuple(dict.fromkeys(ask for ask in of if ask is not None))
-    index = {ask: place for place, ask in enumerate(asks)}
-    return asks, np.array([-1 if ask is None else index[ask] for ask in of], np.int64)
+    nodes = replace(on.nodes, constraints=constraints, gpus=asked_of(on.nodes.gpus, asks))
+    return Asking(rows, _columns(rows, on, kind, gpu), nodes)
 
 
 def _rules(found: Standing, ask: Ask, pod_of: PodOf, read: ReadRules) -> Rules | None:
@@ -149,14 +165,19 @@ def _neighbours(board: Board, pod_of: PodOf, read: ReadRules) -> RunningPods:
     return RunningPods(tuple(index), np.array(rules, np.int64), np.array(node, np.int64))
 
 
-def _columns(
-    rows: tuple[Row, ...],
-    queue_of: Callable[[str], int],
-    duration_of: Callable[[Gang], int],
-    kind: IntArray,
-    gpu: IntArray,
-) -> GangColumns:
-    whole = np.array([_numbers(row, queue_of, duration_of) for row in rows], np.int64)
+def _gpu_asks(rows: tuple[Row, ...]) -> tuple[tuple[GpuAsk, ...], IntArray]:
+    """What the rows ask of GPUs, each ask once; and the index of each row's, -1 for none."""
+    of = [row.ask.waiting[0].gpu for row in rows]
+    asks = tuple(dict.fromkeys(ask for ask in of if ask is not None))
+    index = {ask: place for place, ask in enumerate(asks)}
+    return asks, np.array([-1 if ask is None else index[ask] for ask in of], np.int64)
+
+
+def _columns(rows: tuple[Row, ...], on: Ground, kind: IntArray, gpu: IntArray) -> GangColumns:
+    parts = [rows[begin : begin + AT_ONCE] for begin in range(0, len(rows), AT_ONCE)]
+    whole = np.concatenate(
+        [np.array([_numbers(row, on) for row in part], np.int64) for part in parts]
+    )
     queue, tasks, least, duration, submit, priority, cpu, memory, lead = whole.T
     return GangColumns(
         ids=tuple(_id(row) for row in rows),
@@ -174,15 +195,13 @@ def _columns(
     )
 
 
-def _numbers(
-    row: Row, queue_of: Callable[[str], int], duration_of: Callable[[Gang], int]
-) -> tuple[int, ...]:
+def _numbers(row: Row, on: Ground) -> tuple[int, ...]:
     gang, ask = row.standing.gang, row.ask
     return (
-        queue_of(gang.queue),
+        on.queues[gang.queue],
         len(ask.waiting),
         ask.least,
-        duration_of(gang),
+        on.duration_of(gang),
         int(gang.submit_s),
         gang.priority,
         max(one.cpu_milli for one in ask.waiting),

@@ -19,7 +19,6 @@ from scheduler.adapters.node_forecasts import KeptForecasts
 from scheduler.adapters.pods import is_batch, member_of
 from scheduler.adapters.task_columns import KeptTasks
 from scheduler.core.extender import Places
-from scheduler.core.gpu import GpuAsk
 from scheduler.core.kinds import Constraints
 from scheduler.core.member import Decision, Member, Stage
 from scheduler.core.snapshot import NodeColumns, RunningColumns
@@ -76,12 +75,11 @@ class Board:
     def node_columns(
         self,
         constraints: Constraints | None,
-        gpu_asks: tuple[GpuAsk, ...] = (),
         *,
         now_s: float,
     ) -> NodeColumns:
         """The nodes as they sell now: by their forecasts where there are any."""
-        nodes = self.nodes.columns(constraints, gpu_asks)
+        nodes = self.nodes.columns(constraints)
         supply = self.forecasts.supply(nodes, self.nodes.table(), now_s=now_s)
         return nodes if supply is None else aged(nodes, supply, self.tasks.columns(), now_s=now_s)
 

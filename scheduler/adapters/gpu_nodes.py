@@ -103,12 +103,12 @@ class KeptGpus:
             sold is not None and all(d < sold.count and d not in sold.broken for d in devices)
         )
 
-    def columns(self, row_of: Mapping[str, int], asks: tuple[GpuAsk, ...]) -> GpuColumns | None:
-        """As they are now; None where nobody sells or asks for any."""
+    def columns(self, row_of: Mapping[str, int]) -> GpuColumns | None:
+        """As they are now; None where nobody sells any."""
         names = [name for name in self._sold if name in row_of]
-        if not names and not asks:
+        if not names:
             return None
-        width = max((self._sold[name].count for name in names), default=1)
+        width = max(self._sold[name].count for name in names)
         left = np.zeros((len(names), 3, width), np.int64)
         for place, name in enumerate(names):
             of_node = self._left_on(name)
@@ -119,7 +119,6 @@ class KeptGpus:
             free_milli=left[:, 0],
             free_bytes=left[:, 1],
             size_bytes=left[:, 2],
-            asks=asks,
             expected=self.seen.expected(),
         )
 

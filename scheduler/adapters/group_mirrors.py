@@ -152,11 +152,11 @@ class GroupMirrors:
         except httpx.HTTPError:  # a mirror of what is not there would never be synced
             await asyncio.sleep(SOON_S)
             return await self._readable(name, path)
-        if found.status == httpx.codes.FORBIDDEN and name not in self.unread:
+        if found.status != httpx.codes.FORBIDDEN:
+            self.unread.discard(name)
+        elif name not in self.unread:
             self.unread.add(name)
             log.warning("may not be read; the scheduler goes on without this kind", path=path)
-        elif found.status != httpx.codes.FORBIDDEN:
-            self.unread.discard(name)
         return found.path
 
     def _take(self, name: str, changes: Sequence[Change[Any]]) -> None:

@@ -15,7 +15,6 @@ from typing import Final
 import numpy as np
 
 from scheduler.adapters.gpu_nodes import KeptGpus
-from scheduler.core.gpu import GpuAsk
 from scheduler.core.kinds import Constraints
 from scheduler.core.node_table import NodeTable
 from scheduler.core.snapshot import NodeColumns
@@ -98,9 +97,7 @@ class KeptNodes:
             self._table = NodeTable(tuple(self._names), tuple(self._labels), tuple(self._taints))
         return self._table
 
-    def columns(
-        self, constraints: Constraints | None = None, gpu_asks: tuple[GpuAsk, ...] = ()
-    ) -> NodeColumns:
+    def columns(self, constraints: Constraints | None = None) -> NodeColumns:
         """As they are now, free of what is held; a copy."""
         rows = len(self._names)
         sold, free = self._sold[:, :rows], self._sold[:, :rows] - self._held[:, :rows]
@@ -113,7 +110,7 @@ class KeptNodes:
             memory_bytes=sold[1].astype(np.float64),
             open=self._open[:rows].copy(),
             constraints=constraints,
-            gpus=self.gpus.columns(self.row_of, gpu_asks),
+            gpus=self.gpus.columns(self.row_of),
         )
 
     def _row(self, name: str) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from decimal import ROUND_CEILING
+from functools import lru_cache
 from typing import Final
 
 from scheduler.adapters.gpu_notes import KOORDINATOR_GPUS, gpu_asked
@@ -55,6 +56,7 @@ def member_of(pod: Pod) -> Member:
     cpu_milli, memory_bytes = _asked(pod, RESOURCE_BATCH_CPU), _asked(pod, RESOURCE_BATCH_MEMORY)
     if not cpu_milli + memory_bytes:
         raise BadInput("it asks for none of what it names")
+    minds = _minds(pod)
     decision = None if GATE_GANG in gates else decision_of(notes.get(ANNOTATION_DECISION))
     return Member(
         uid=meta.uid,
@@ -72,9 +74,9 @@ def member_of(pod: Pod) -> Member:
         owned=any(owner.controller for owner in meta.owner_references),
         gated=GATE_GANG in gates,
         replaces=notes.get(ANNOTATION_REPLACES, ""),
-        plain=_is_plain(pod),
-        minds=_minds(pod),
         gpu=gpu_asked(lambda resource: _asked(pod, resource), notes),
+        plain=not minds and _is_plain(pod),
+        minds=minds,
         pinned=b'"matchFields"' in bytes(pod.spec.affinity),
         nominated=pod.status.nominated_node_name,
     )
@@ -105,25 +107,29 @@ def _stage(pod: Pod, *, decided: bool, gates: list[str]) -> Stage:
 
 def _asked(pod: Pod, resource: str, *, in_a_whole: int = 1) -> int:
     """What the pod asks for: containers together, or the largest init container if that is more."""
-    running = sum(_of(one, resource, in_a_whole) for one in pod.spec.containers)
+    running = sum([_of(one, resource, in_a_whole) for one in pod.spec.containers])
+    if not pod.spec.init_containers:
+        return running
     return max([running, *(_of(one, resource, in_a_whole) for one in pod.spec.init_containers)])
 
 
 def _of(container: Container, resource: str, in_a_whole: int) -> int:
     asked = container.resources.requests or container.resources.limits or {}
-    if resource not in asked:
-        return 0
-    exact = parse(asked[resource]) * in_a_whole
-    amount = int(exact.to_integral_value(rounding=ROUND_CEILING))
+    return _amount(resource, asked[resource], in_a_whole) if resource in asked else 0
+
+
+@lru_cache(maxsize=10_000)  # most pods ask for the same few amounts
+def _amount(resource: str, text: str | float, in_a_whole: int) -> int:
+    amount = int((parse(text) * in_a_whole).to_integral_value(rounding=ROUND_CEILING))
     if not 0 <= amount <= 1 << 60:
-        raise BadInput(f"{resource}: {asked[resource]} is no amount of a pod")
+        raise BadInput(f"{resource}: {text} is no amount of a pod")
     return amount
 
 
 def _is_plain(pod: Pod) -> bool:
-    """Whether nothing but oversold resources decides where it may run."""
+    """Whether nothing but oversold resources decides where it may run, neighbours apart."""
     spec = pod.spec
-    if spec.node_selector or bytes(spec.affinity) or bytes(spec.resource_claims) or _minds(pod):
+    if spec.node_selector or bytes(spec.affinity) or bytes(spec.resource_claims):
         return False
     if any(one.persistent_volume_claim or one.ephemeral for one in spec.volumes):
         return False
@@ -133,7 +139,8 @@ def _is_plain(pod: Pod) -> bool:
 def _minds(pod: Pod) -> bool:
     """Whether it matters who else runs there; read from the texts, since few pods have any."""
     spec = pod.spec
-    near = b"podAffinity" in bytes(spec.affinity) or b"podAntiAffinity" in bytes(spec.affinity)
+    wishes = bytes(spec.affinity)
+    near = b"podAffinity" in wishes or b"podAntiAffinity" in wishes
     ports = any(port.host_port for one in spec.containers for port in one.ports)
     return near or ports or bool(bytes(spec.topology_spread_constraints))
 

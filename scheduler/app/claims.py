@@ -6,7 +6,7 @@ was promised are set aside, so no third gang takes them and nobody is evicted tw
 
 Always holds: no claim on data that is old or missing; no claim before a gang waited for a while; at
 most so many tasks a minute, a gang's tasks together; a claim ends after a while, and a gang whose
-claim came to nothing makes none for as long as a victim is spared.
+claim came to nothing makes none for two minutes.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Final
 import numpy as np
 import structlog
 
-from scheduler.adapters.asking import Asking
+from scheduler.adapters.asking import MILLI, Asking
 from scheduler.adapters.at_stake import AtStake, at_stake, leaving
 from scheduler.adapters.board import Board
 from scheduler.adapters.setting_aside import Hold
@@ -29,9 +29,9 @@ from scheduler.app.lives import Lives
 from scheduler.app.rounds import Rounds
 from scheduler.core.budgets import Budgets
 from scheduler.core.defragment import Moves, defragment
-from scheduler.core.evict import Eviction, EvictionSettings, eviction, may_claim
+from scheduler.core.evict import Eviction, eviction, may_claim
 from scheduler.core.explain import Aftermath
-from scheduler.core.fit import Room
+from scheduler.core.fit import Room, Task, TaskClasses
 from scheduler.core.member import Member, Stage
 from scheduler.core.plan import Plan
 from scheduler.core.snapshot import RunningColumns, held_through
@@ -45,6 +45,7 @@ IN_VAIN_S: Final = 10.0  # after a look that found nobody
 REFUSED_S: Final = 30.0  # after a budget's refusal
 AGAIN_S: Final = 3.0  # victims that are still there are asked again
 LASTS_S: Final = 120.0  # a claim; longer than most pods take to leave
+SETTLES_S: Final = 10.0  # victims are gone, and still no place: somebody else was faster
 MOVES_EVERY_S: Final = 60.0
 
 log = structlog.get_logger()
@@ -91,12 +92,14 @@ class Claims:
     _moves_s: float = 0.0
     _spent: float = 0.0  # tasks evicted beyond what time has given back
     _spent_s: float = 0.0
+    _stale: list[Member] = field(default_factory=list)
+    _empty_s: float = 0.0  # when the last victim was gone
     _cooled_s: dict[Key, float] = field(default_factory=dict)  # no claim of theirs before
 
     async def run(self) -> None:
         """For ever, beside the rounds."""
         self._not_before_s = self.steady.now_s() + self.settings.after_s
-        await self._inherit()
+        await self.evicting.leave(self._stale)
         while self.settings.evict or self.settings.defragment or self._claim is not None:
             await asyncio.sleep(LOOK_S)
             await self.look()
@@ -175,7 +178,7 @@ class Claims:
         await self._take(claim, victims)
 
     def _stand(self, claim: Claim, holds: tuple[Hold, ...]) -> None:
-        self._claim = claim
+        self._claim, self._empty_s = claim, self.steady.now_s()
         self.rounds.claims[claim.gang] = holds
         log.warning("claim", gang="/".join(claim.gang), victims=len(claim.victims), why=claim.why)
 
@@ -197,21 +200,27 @@ class Claims:
 
     async def _go_on(self, claim: Claim, now_s: float) -> None:
         left = [one for one in claim.victims if self.evicting.still_runs(one)]
-        if self.rounds.asks(claim.gang) and now_s < claim.until_s:
+        if any(self.board.member(one.uid) is not None for one in claim.victims):
+            self._empty_s = now_s
+        ends_s = min(claim.until_s, self._empty_s + SETTLES_S)
+        if self.rounds.asks(claim.gang) and now_s < ends_s:
             if left and now_s >= self._again_s:
                 await self._take(claim, left)
             return
         if self.rounds.asks(claim.gang):
             log.warning("claim came to nothing", gang="/".join(claim.gang))
-            self._cooled_s[claim.gang] = now_s + EvictionSettings().cool_down_s
+            self._cooled_s[claim.gang] = now_s + LASTS_S
         await self.evicting.leave(left)
         self.rounds.claims.pop(claim.gang, None)
         self._claim, self._not_before_s = None, now_s + LOOK_S
 
-    async def _inherit(self) -> None:
-        """Goes on where another planner ended; marks that are too old are taken back."""
+    def begin(self) -> None:
+        """Goes on where another planner ended, before the first round gives its room to others.
+
+        Marks that are too old are taken back by `run`.
+        """
         marked: dict[Key, list[Member]] = defaultdict(list)
-        stale: list[Member] = []
+        stale = self._stale
         for one in self.board.placed():
             mark = mark_of(self.evicting.pod_of(one.uid))
             if mark is None or one.stage is not Stage.BOUND:
@@ -228,11 +237,26 @@ class Claims:
                 f"the scheduler goes on making room for {'/'.join(gang)}",
                 self.steady.now_s() + LASTS_S,
             )
-            queue = self.rounds.standings[gang].gang.queue
-            holds = [Hold(one.node, queue, one.cpu_milli, one.memory_bytes) for one in members]
             self._note_losses(claim)
-            self._stand(claim, tuple(holds))
-        await self.evicting.leave(stale)
+            self._stand(claim, self._inherited(gang, members))
+
+    def _inherited(self, gang: Key, victims: list[Member]) -> tuple[Hold, ...]:
+        """What was set aside, as far as can be seen: where victims are, and what is free."""
+        standing = self.rounds.standings[gang]
+        ask = standing.asks[0]
+        task = ask.waiting[0]
+        nodes = self.board.node_columns(None, now_s=self.wall.now_s())
+        cpu_cores, memory_bytes = nodes.free_cpu_cores.copy(), nodes.free_memory_bytes.copy()
+        for one in victims:
+            row = self.board.nodes.row_of[one.node]
+            cpu_cores[row] += one.cpu_milli / MILLI
+            memory_bytes[row] += one.memory_bytes
+        room = Room.of(nodes, cpu_cores=cpu_cores, memory_bytes=memory_bytes)
+        longest = len(nodes.horizons_s) - 1
+        kind = Task(task.cpu_milli / MILLI, float(task.memory_bytes), longest)
+        fits = room.tasks_per_node(TaskClasses.one(kind))[0].tolist()
+        places = zip(nodes.names, fits, strict=True)
+        return _near(places, {v.node for v in victims}, ask.least, standing.gang.queue, task)
 
     def _within_rate(self, many: int) -> bool:
         """Whether so many more may be evicted now: all at once, so a claim is never half met."""
@@ -300,11 +324,17 @@ def _holds(
 ) -> tuple[Hold, ...]:
     """What the gang was promised: first where room is made, and no more than it needs."""
     kept, names = found.reservation, asked.nodes.names
-    missing = int(asked.columns.min_available[found.gang])
     places = [
-        (names[node], int(count))
+        (names[node], count)
         for node, count in zip(kept.nodes.tolist(), kept.count.tolist(), strict=True)
     ]
+    return _near(places, freed, int(asked.columns.min_available[found.gang]), queue, task)
+
+
+def _near(
+    places: Iterable[tuple[str, int]], freed: set[str], missing: int, queue: str, task: Member
+) -> tuple[Hold, ...]:
+    """So many tasks on the places that have room for some, those that are freed first."""
     holds = []
     for node, count in sorted(places, key=lambda place: place[0] not in freed):
         tasks = min(count, missing)

@@ -11,9 +11,11 @@ from typing import Any, Final, TypeVar
 
 import click
 
-from scheduler.app.view import View, viewing
+from scheduler.app.view import View
+from scheduler.app.viewing import viewing
 from slacktide.errors import BadInput
 from slacktide.kube.connection import connection
+from slacktide.telemetry import quietly
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -61,7 +63,7 @@ def looking(
         async with viewing(connection(kubeconfig, context), namespace=namespace) as view:
             await look(view)
 
-    with contextlib.suppress(KeyboardInterrupt):
+    with contextlib.suppress(KeyboardInterrupt), quietly():
         asyncio.run(run())
 
 

@@ -1,8 +1,8 @@
 """Writes what was decided: one patch a task, or one binding, until the API server says it is so.
 
-What is assumed and not read back yet is sent, many at once and again after a while where there was
-no answer. So an API server that was away, a lost answer and a task that is gone by now are one
-case each:
+Gangs go in their order, a few at a time where kube-scheduler binds them (`flow`). What is assumed
+and not read back yet is sent, many at once and again after a while where there was no answer. So an
+API server that was away, a lost answer and a task that is gone by now are one case each:
 
     written                 wait for the watch to say so
     no answer               again later; the room stays held meanwhile
@@ -15,7 +15,8 @@ Always holds: nothing is sent for a task that is not assumed any more, nor for a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -26,7 +27,9 @@ import structlog
 from scheduler.adapters.board import Board
 from scheduler.adapters.release import binding, nomination, release
 from scheduler.core.extender import WAITS, Binding
+from scheduler.core.flow import to_let_go
 from scheduler.core.member import Decision, Member, Stage, decision_of
+from scheduler.core.ways_in.shape import Key
 from slacktide.clock import Clock
 from slacktide.contract import ANNOTATION_DECISION
 from slacktide.kube.cache import Cache
@@ -35,6 +38,8 @@ from slacktide.kube.writing import JSON, Writer, Written
 
 AT_ONCE: Final = 16
 UNREAD_S: Final = 5.0  # after a write: as long as the watch may take to tell of it
+SWEEP_S: Final = 1.0  # what needs sending again is looked for this often
+ON_WAY_S: Final = 3.0  # what takes longer is stuck, and keeps nobody else
 REFUSED_S: Final = 5.0  # a refused task is not asked for again sooner
 
 OK: Final = 200
@@ -61,21 +66,52 @@ class Commits:
     direct: bool = False  # bind what needs no kube-scheduler
     nominate: bool = False  # the node, instead of pinning the pod to it
     written: dict[str, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
+    _line: deque[tuple[str, ...]] = field(default_factory=deque)  # gangs that were not let go yet
+    _on_way_s: dict[str, float] = field(default_factory=dict)  # UID -> since when, until bound
     _due: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
     _again_s: dict[str, float] = field(default_factory=dict)  # UID -> not to be sent before
+    _swept_s: float = float("-inf")  # when all was last looked at
 
-    def send(self, uids: Iterable[str]) -> None:
-        """These were decided now."""
-        for uid in uids:
-            self._again_s[uid] = float("inf")
-            self._due.put_nowait(uid)
+    def send(self, gangs: Iterable[Sequence[str]]) -> None:
+        """These were decided now, each by the UIDs of its tasks."""
+        for uids in gangs:
+            self._again_s.update(dict.fromkeys(uids, float("inf")))
+            self._line.append(tuple(uids))
+        self.flow()
+
+    def flow(self) -> None:
+        """Lets the next gangs go, as far as those on their way leave room."""
+        if not self._line:
+            return
+        now_s, still = self.clock.now_s(), self.board.released
+        self._on_way_s = {
+            uid: s for uid, s in self._on_way_s.items() if uid in still and s > now_s - ON_WAY_S
+        }
+        count = len(self._line)
+        if not self.direct:  # there the order of the binds is that of the line
+            count = to_let_go(len(self._on_way_s), map(len, self._line))
+        for _ in range(count):
+            for uid in self._line.popleft():
+                self._on_way_s[uid] = now_s
+                self._due.put_nowait(uid)
 
     def send_again(self) -> None:
         """Whatever is assumed for longer than it takes to be read back."""
         now_s = self.clock.now_s()
-        due = self.board.released if self.direct else self.board.assumed
-        self._again_s = {uid: s for uid, s in self._again_s.items() if uid in due}
-        self.send([uid for uid in due if self._again_s.get(uid, 0.0) <= now_s])
+        if now_s >= self._swept_s + SWEEP_S:
+            self._swept_s = now_s
+            due = self.board.released if self.direct else self.board.assumed
+            self._again_s = {uid: s for uid, s in self._again_s.items() if uid in due}
+            self.send(self._by_gang(u for u in due if self._again_s.get(u, 0.0) <= now_s))
+        self.flow()
+
+    def _by_gang(self, uids: Iterable[str]) -> list[list[str]]:
+        gangs = defaultdict[Key, list[str]](list)
+        for uid in uids:
+            one = self.board.member(uid)
+            if one is not None:
+                gangs[one.gang].append(uid)
+        return list(gangs.values())
 
     async def run(self) -> None:
         """Sends for ever."""

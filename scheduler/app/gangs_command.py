@@ -10,15 +10,15 @@ import click
 from rich.table import Table
 
 from scheduler.app.cluster_options import looking, no_such, of_cluster, watch_option
-from scheduler.app.showing import Row, shown_as
+from scheduler.app.showing import Row, narrow, shown_as
 from scheduler.app.view import View, Wish
 from scheduler.core.explain import duration_text
 from scheduler.core.gang_facts import GangFact
 from scheduler.core.lifecycle import ENDED, Phase
 from scheduler.core.picture import Picture
-from slacktide.output import as_table, output_option
+from slacktide.output import output_option
 
-NONE = "no gangs here"
+NONE = "no gang is there, or none of that namespace, queue or state"
 
 
 @click.command()
@@ -79,8 +79,15 @@ def gangs(
 def _table(about: Callable[[GangFact], bool]) -> Callable[[Picture], Table]:
     def table(picture: Picture) -> Table:
         rows = [shown(one, now_s=picture.at_s) for one in picture.gangs if about(one)]
-        return as_table(rows, title="" if rows else NONE)
+        return narrow(rows) if rows else nothing(NONE)
 
+    return table
+
+
+def nothing(said: str) -> Table:
+    """A table that says why it is empty."""
+    table = Table.grid()
+    table.add_row(said)
     return table
 
 
@@ -88,9 +95,7 @@ def shown(one: GangFact, *, now_s: float) -> Row:
     """A gang as a row for people."""
     more = f" of {one.wanted}" if one.wanted != one.need else ""
     return {
-        "namespace": one.namespace,
-        "gang": one.gang,
-        "as": one.way_in,
+        "gang": one.id,
         "queue": one.queue,
         "state": one.state.value,
         "have/need": f"{one.have}/{one.need}{more}",
@@ -105,6 +110,8 @@ def start_text(one: GangFact, *, now_s: float) -> str:
     """When it starts, as a person says it."""
     if not one.asks:
         return ""
+    if one.start_s is None and one.start_after_s is not None:
+        return f"after {duration_text(int(one.start_after_s - now_s))}"
     if one.start_s is None:
         return "not foreseen"
     ahead_s = int(one.start_s - now_s)

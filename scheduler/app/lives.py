@@ -65,6 +65,12 @@ class Lives:
         self._lost[gang] = why
         self.board.touched.add(gang)
 
+    def only_look(self) -> None:
+        """Forgets what there is to tell and to write: for who does neither."""
+        self.news.clear()
+        self.overdue.clear()
+        self._unwritten.clear()
+
     def group_changed(self, namespace: str, name: str) -> bool:
         """A group's object is another now. Returns whether a gang without pods is concerned."""
         if (namespace, name) in self.groups.jobs and is_offline(self.groups.jobs[namespace, name]):

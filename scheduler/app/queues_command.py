@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from operator import itemgetter
 from pathlib import Path
 
 import click
-from rich.table import Table
+from rich.console import Group, RenderableType
+from rich.text import Text
 
 from scheduler.app.cluster_options import looking, of_cluster, watch_option
-from scheduler.app.showing import Row, shown_as
+from scheduler.app.showing import Row, narrow, shown_as
 from scheduler.app.view import View, Wish
 from scheduler.core.picture import Picture
 from scheduler.core.queue_facts import QueueFact
-from slacktide.output import as_table, output_option
+from slacktide.output import output_option
 
 GIB = 2**30
 
@@ -27,9 +29,9 @@ def queues(
 ) -> None:
     """Show the queue tree: what each queue holds, who waits in it, whose turn is next and why.
 
-    Cores and GiB are those of oversold capacity (batch-cpu, batch-memory) that placed tasks hold.
-    `turn` 1 is served next. With -n, only the gangs of that namespace are counted as running or
-    waiting; what is held is everybody's.
+    Cores and GiB are those of oversold capacity (batch-cpu, batch-memory) that placed tasks hold;
+    `run` and `wait` count gangs, `tasks` those that wait; `turn` 1 is served next. With -n, only
+    where all namespaces may not be read is it that one alone; else the whole cluster is shown.
 
     \b
     Examples:
@@ -41,14 +43,21 @@ def queues(
     def rows(picture: Picture) -> list[Row]:
         return [asdict(one) for one in picture.queues]
 
-    def table(picture: Picture) -> Table:
-        return as_table([shown(one) for one in picture.queues])
-
     async def look(view: View) -> None:
         about = Wish(most_reasons=0, starts=False)
-        await shown_as(view, output, watch=watch, wish=about, rows=rows, table=table)
+        await shown_as(view, output, watch=watch, wish=about, rows=rows, table=tree)
 
     looking(kubeconfig, context, namespace, look)
+
+
+def tree(picture: Picture) -> RenderableType:
+    """The tree as a table, and in words whose turn it is and what is odd."""
+    turns = sorted(
+        ((one.turn, one) for one in picture.queues if one.turn is not None), key=itemgetter(0)
+    )
+    lines = [f"turn {turn} is {one.queue}'s: {one.why}" for turn, one in turns]
+    lines += [f"{one.queue}: {one.problem}" for one in picture.queues if one.problem]
+    return Group(narrow([shown(one) for one in picture.queues]), *(Text(line) for line in lines))
 
 
 def shown(one: QueueFact) -> Row:
@@ -63,7 +72,6 @@ def shown(one: QueueFact) -> Row:
         "share": f"{one.share:.1%}",
         "run": one.running_gangs,
         "wait": one.waiting_gangs,
-        "tasks waiting": one.waiting_tasks,
+        "tasks": one.waiting_tasks,
         "turn": one.turn,
-        "why": "; ".join(filter(None, (one.why, one.problem))),
     }

@@ -2,8 +2,7 @@
 
 Three calls of the planner a round at most: gangs that are half placed first, by themselves, since
 their room is there unless a node went; then those that others make way for; then all that ask, in
-what is left beside those. Nothing is written here: `committing`
-does that, and until it has, what was decided is assumed.
+what is left beside those. Nothing is written here: `committing` does that, and assumes till then.
 
 Always holds: a gang's tasks are assumed together or not at all, and only where every one of them
 still waits and every node still takes something new.
@@ -21,19 +20,32 @@ from typing import Final, NamedTuple
 import numpy as np
 import structlog
 
-from scheduler.adapters.asking import Asking, PodOf, ReadRules, Row, asking, rows_of
+from scheduler.adapters.asking import (
+    Asking,
+    Ground,
+    PodOf,
+    ReadRules,
+    Row,
+    Rows,
+    asking,
+    ground,
+    rows_of,
+)
 from scheduler.adapters.board import Board
 from scheduler.adapters.queue_tree import Queues
 from scheduler.adapters.setting_aside import Hold, set_aside
 from scheduler.app.lives import Lives
 from scheduler.app.second_look import SecondLook
+from scheduler.app.turns import Turns
 from scheduler.core.explain import Blocked, Placement
 from scheduler.core.member import Decision, Member, Stage
 from scheduler.core.members import Gang, gang_of
 from scheduler.core.plan import Plan, plan
+from scheduler.core.queues import QueueTree, QueueUse
 from scheduler.core.reserve import Reservation
 from scheduler.core.run_times import Durations
-from scheduler.core.snapshot import Snapshot
+from scheduler.core.settling import Settling
+from scheduler.core.snapshot import RunningColumns, Snapshot
 from scheduler.core.standing import Standing, inferred_whole, standing
 from scheduler.core.ways_in.shape import Groups, Key
 from slacktide.errors import BadInput
@@ -50,7 +62,6 @@ class Placed:
 
     gang: Key
     members: tuple[Member, ...]  # as assumed: each with its decision
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +97,24 @@ class Outcome:
 
     placed: tuple[Placed, ...] = ()
     waits: tuple[Waits, ...] = ()
-    unready: tuple[Unready, ...] = ()  # of those that changed
+    unready: tuple[Unready, ...] = ()  # of those that stay so
     asked: int = 0
+
+
+class Held(NamedTuple):
+    """What is taken already, of the moment of a `Ground`."""
+
+    running: RunningColumns
+    queues: QueueTree
+    used: QueueUse
+
+
+class Decided(NamedTuple):
+    """What the planner said, and why some wait."""
+
+    asked: Asking
+    plan: Plan
+    waits: tuple[Waits, ...]
 
 
 @dataclass(slots=True)
@@ -110,36 +137,34 @@ class Rounds:
     durations: Durations = field(default_factory=Durations)
     _whole: set[Key] = field(default_factory=set)
     _asking: set[Key] = field(default_factory=set)
+    _half: set[Key] = field(default_factory=set)  # of those
     _later_s: dict[Key, float] = field(default_factory=dict)  # gangs that only time keeps
     _plans: int = 0
     _kept: Reservation | None = None
-    _unready: list[Unready] = field(default_factory=list)
+    _unready: Settling[Unready] = field(default_factory=Settling)
     _told: int = 0  # where the next look at reasons begins
 
     def begin(self, *, epoch: int, now_s: float) -> None:
         """From now on this process decides; what was whole before it looked is whole."""
         self.epoch = epoch
-        self._whole.update(g for g in self.board.gangs() if inferred_whole(self.board.members(g)))
-        self.board.touched.update(self.board.gangs())
+        whole = {gang for gang in self.board.gangs() if inferred_whole(self.board.members(gang))}
+        self.board.touched |= whole - self._whole
+        self._whole |= whole
         self.look(now_s=now_s)
 
     async def once(self, *, now_s: float, steady_s: float) -> Outcome:
         """Looks at what changed, plans, assumes. Planning runs beside this loop's other work."""
         self._try_again(steady_s)
-        self.look(now_s=now_s)
-        half = await self._planned(
-            [gang for gang in self._asking if self.standings[gang].half], now_s=now_s
-        )
+        await self.look_in_turns(now_s=now_s)
+        half = await self._planned(list(self._half), now_s=now_s)
         claimed = await self._planned(
-            [gang for gang in self._asking if gang in self.claims], now_s=now_s
+            [gang for gang in self.claims if gang in self._asking], now_s=now_s
         )
-        others = [gang for gang in self._asking if gang not in self.claims]
+        others = list(self._asking - self.claims.keys())
         rest = await self._planned(others, now_s=now_s, beside=tuple(self.claims.values()))
-        unready = tuple(self._unready)
-        self._unready.clear()
         asked = half.asked + claimed.asked + rest.asked
         placed = half.placed + claimed.placed + rest.placed
-        return Outcome(placed, rest.waits, unready, asked)
+        return Outcome(placed, rest.waits, self._unready.settled(now_s=now_s), asked)
 
     def asks(self, gang: Key) -> bool:
         """Whether it wants a place."""
@@ -154,16 +179,27 @@ class Rounds:
         """As `look`, for who never plans and so never tells what gangs wait for."""
         self.look(now_s=now_s)
         self._unready.clear()
+        self.lives.only_look()
 
     def look(self, *, now_s: float) -> None:
         """Brings the standings of touched gangs up to date."""
+        for gang in self._to_look_at(now_s):
+            self._look_at(gang, now_s)
+
+    async def look_in_turns(self, *, now_s: float) -> None:
+        """The same; the loop has its turn in between, and what it brings is for the next look."""
+        turns = Turns()
+        for gang in self._to_look_at(now_s):
+            self._look_at(gang, now_s)
+            await turns.next()
+
+    def _to_look_at(self, now_s: float) -> list[Key]:
         due = [gang for gang, at_s in self._later_s.items() if at_s <= now_s]
         for gang in due:
             del self._later_s[gang]
-        touched = {*self.board.touched, *due}
+        touched = [*{*self.board.touched, *due}]
         self.board.touched.clear()
-        for gang in touched:
-            self._look_at(gang, now_s)
+        return touched
 
     def _try_again(self, steady_s: float) -> None:
         for uid in [uid for uid, again_s in self.refused.items() if again_s <= steady_s]:
@@ -179,8 +215,9 @@ class Rounds:
             if one.uid not in self.refused and self.board.counts(one)
         }
         self._later_s.pop(key, None)
-        self._asking.discard(key)
+        self._asks(key, None)
         if not members:
+            self._unready.drop(key)
             self.standings.pop(key, None)
             self._whole.discard(key)
             self.lives.without_pods(key, now_s=now_s)
@@ -202,37 +239,53 @@ class Rounds:
         self.standings[key] = found
         (self._whole.add if found.whole else self._whole.discard)(key)
         self.durations.looked(gang, members.values(), now_s=now_s)
-        if gang.reason and gang.ready_at_s is None:
-            self._unready.append(Unready(key, next(iter(members.values())), gang.reason))
-        if found.asks:
-            self._asking.add(key)
+        self._lacks(gang, next(iter(members.values())), now_s=now_s)
+        self._asks(key, found)
         for one in list(members.values()):
             if one.queue != gang.queue:
                 self.board.requeue(one.uid, gang.queue)
 
     def _look_again(self, key: Key, gang: Gang | None, now_s: float) -> None:
         """By time alone, where time changes what it is."""
-        limit_s = None if gang is None else gang.limit_s
+        limit_s, ready_s = (None, None) if gang is None else (gang.limit_s, gang.ready_at_s)
         own_s = self.lives.again_s(key, limit_s=limit_s, now_s=now_s)
-        times_s = [own_s, None if gang is None else gang.ready_at_s]
-        if any(at_s is not None for at_s in times_s):
-            self._later_s[key] = min(at_s for at_s in times_s if at_s is not None)
+        for at_s in (own_s, ready_s):
+            if at_s is not None:
+                self._later_s[key] = min(at_s, self._later_s.get(key, at_s))
+
+    def _lacks(self, gang: Gang, first: Member, *, now_s: float) -> None:
+        """Takes down what it waits for, where that is more than a moment."""
+        if gang.reason and gang.ready_at_s is None:
+            self._unready.put(gang.key, Unready(gang.key, first, gang.reason), now_s=now_s)
+        else:
+            self._unready.drop(gang.key)
+
+    def _asks(self, key: Key, found: Standing | None) -> None:
+        """Takes down whether it asks for places, and whether it has some of them."""
+        asks = found is not None and bool(found.asks)
+        half = asks and found is not None and found.half
+        for those, belongs in ((self._asking, asks), (self._half, half)):
+            those.add(key) if belongs else those.discard(key)
 
     async def _planned(
-        self, gangs: Iterable[Key], *, now_s: float, beside: Sequence[Sequence[Hold]] | None = None
+        self, gangs: Sequence[Key], *, now_s: float, beside: Sequence[Sequence[Hold]] | None = None
     ) -> Outcome:
-        """`beside` is None for those whose room is known to be there: they see all there is."""
+        """`beside` is None for those whose room is known to be there: they see all there is.
+
+        All but reading and changing the board is done beside this loop's other work. Standings are
+        changed between rounds alone, so another thread may read them.
+        """
         rest = beside is not None
         if rest:
             self.last = None
-        rows = rows_of(
-            {gang: self.standings[gang] for gang in gangs}, pod_of=self.pod_of, read=self.read
-        )
-        if not rows:
+        if not gangs:
+            return Outcome()
+        wanted = await asyncio.to_thread(self._rows, gangs)
+        if not wanted.rows or not all(self._is_there(queue) for queue in wanted.queues):
             return Outcome()
         with set_aside(self.board, chain.from_iterable(beside or ())):
-            asked = asking(
-                rows,
+            on = ground(
+                wanted,
                 self.board,
                 queue_of=self.queues.index,
                 duration_of=self.duration_s,
@@ -241,29 +294,48 @@ class Rounds:
                 now_s=now_s,
             )
             used = self.queues.use(self.board.used)
+        held = Held(self.board.running(), self.queues.tree, used)
+        found = await asyncio.to_thread(
+            self._decided, wanted.rows, on, held, now_s=int(now_s), rest=rest
+        )
+        if rest:
+            self._kept, self.last = found.plan.reservation, (found.asked, found.plan)
+        placed = await self._all_assumed(found, now_s=int(now_s))
+        await self.look_in_turns(now_s=now_s)
+        return Outcome(placed, found.waits, asked=len(wanted.rows))
+
+    def _rows(self, gangs: Sequence[Key]) -> Rows:
+        standings = {gang: self.standings[gang] for gang in gangs}
+        return rows_of(standings, pod_of=self.pod_of, read=self.read)
+
+    def _is_there(self, queue: str) -> bool:
+        """Whether a queue still is: all gangs are looked at again where it is not."""
+        return self.queues.leaf(queue)[0] is not None
+
+    def _decided(
+        self, rows: tuple[Row, ...], on: Ground, held: Held, *, now_s: int, rest: bool
+    ) -> Decided:
+        asked = asking(rows, on)
         snapshot = Snapshot(
             nodes=asked.nodes,
-            running=self.board.running(),
+            running=held.running,
             gangs=asked.columns,
-            queues=self.queues.tree,
-            used=used,
+            queues=held.queues,
+            used=held.used,
         )
-        outcome = await asyncio.to_thread(self._decided, snapshot, int(now_s), rest=rest)
-        if rest:
-            self._kept, self.last = outcome.reservation, (asked, outcome)
-        placed = self._all_assumed(asked, outcome, now_s=int(now_s))
-        self.look(now_s=now_s)
-        return Outcome(placed, self._reasons(rows, outcome), asked=len(rows))
-
-    def _decided(self, snapshot: Snapshot, now_s: int, *, rest: bool) -> Plan:
         outcome = plan(snapshot, now_s=now_s, kept=self._kept if rest else None)
-        return self._second.at(outcome, now_s=now_s) if rest else outcome
+        if not rest:
+            return Decided(asked, outcome, ())
+        outcome = self._second.at(outcome, now_s=now_s)
+        return Decided(asked, outcome, self._reasons(rows, outcome))
 
-    def _all_assumed(self, asked: Asking, outcome: Plan, *, now_s: int) -> tuple[Placed, ...]:
-        together: dict[int, list[Placement]] = defaultdict(list)
-        for placement in outcome.placements:
+    async def _all_assumed(self, found: Decided, *, now_s: int) -> tuple[Placed, ...]:
+        """A gang at a time; between them the loop has its turn."""
+        asked, together = found.asked, defaultdict[int, list[Placement]](list)
+        for placement in found.plan.placements:
             together[asked.rows[placement.gang].lead].append(placement)
         placed = []
+        turns = Turns()
         for lead, placements in together.items():
             where = [
                 Place(one, asked.nodes.names[node], gpus)
@@ -278,8 +350,8 @@ class Rounds:
             for_s = int(asked.columns.duration_s[lead])
             members = self._assumed(where, now_s=now_s, for_s=for_s)
             if members:
-                reason = outcome.reason(placements[0].gang) + self._said(asked.rows[lead])
-                placed.append(Placed(asked.rows[lead].gang, members, reason))
+                placed.append(Placed(asked.rows[lead].gang, members))
+            await turns.next()
         return tuple(placed)
 
     def _assumed(self, where: list[Place], *, now_s: int, for_s: int) -> tuple[Member, ...]:

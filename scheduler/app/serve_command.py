@@ -55,7 +55,7 @@ from slacktide.kube.election import LeaseLost
 @click.option(
     "--lease-s",
     type=click.IntRange(2, 3_600),
-    default=15,
+    default=7,
     show_default=True,
     help="Another process takes over so long after this one was last heard of.",
 )

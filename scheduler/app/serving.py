@@ -15,9 +15,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import socket
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -41,7 +43,7 @@ from scheduler.app.upkeep import Upkeep
 from scheduler.app.withdrawing import Patience
 from scheduler.core.lifecycle import LifecycleSettings
 from slacktide.clock import SteadyClock, WallClock
-from slacktide.kube.cache import Cache
+from slacktide.kube.cache import Cache, Change
 from slacktide.kube.connection import Connection
 from slacktide.kube.election import Election
 from slacktide.kube.lanes import Requests, lanes
@@ -70,7 +72,7 @@ class Serving:
     nominate: bool = False
     every_s: float = 0.1  # rounds are no closer together
     window_s: float = 20.0
-    lease_s: float = 15.0
+    lease_s: float = 7.0
     writes_per_s: float = 1_000.0
     claims: ClaimSettings = field(default_factory=ClaimSettings)
     lives: LifecycleSettings = field(default_factory=LifecycleSettings)
@@ -82,7 +84,7 @@ class Scheduler:
     def __init__(self, client: httpx.AsyncClient, writes: Requests, serving: Serving) -> None:
         steady = SteadyClock()
         self._serving, self._steady, self._wall = serving, steady, WallClock()
-        self._changed = asyncio.Event()
+        self._changed, self._took_s = asyncio.Event(), 0.0  # the last round
         self.metrics = SchedulerMetrics()
         self.board, pods = Board(), Cache[Pod]()
         self._pods = Reflector(
@@ -90,7 +92,7 @@ class Scheduler:
             Resource("/api/v1/pods", Pod),
             pods,
             clock=steady,
-            deliver=lambda changes: self._wake(concerned=self.board.pods_changed(changes)),
+            deliver=self._pods_changed,
         )
         self._nodes = Reflector(
             client,
@@ -174,10 +176,12 @@ class Scheduler:
             if at.health_port is not None:
                 alone = front.health_alone()
                 group.create_task(answering(alone, host="", port=at.health_port))
+            await self._election.seen()
             await self._pods.synced.wait()
             await self._nodes.synced.wait()
             await self._groups.synced()
-            await self._election.won()
+            gc.freeze()  # what was listed stays: looking it all over for garbage takes a second
+            await self._won(group)
             try:
                 group.create_task(self._election.hold())
                 group.create_task(self._commits.run())
@@ -185,6 +189,13 @@ class Scheduler:
                 await self._decide(group)
             finally:
                 await asyncio.shield(self._election.give_up())
+
+    async def _won(self, group: asyncio.TaskGroup) -> None:
+        """Until this process decides it keeps up with what is there, so as to begin at once."""
+        won = group.create_task(self._election.won())
+        while not won.done():
+            await self._rounds.look_in_turns(now_s=self._wall.now_s())
+            await asyncio.wait([won], timeout=TICK_S)
 
     def _is_ready(self) -> bool:
         return self._pods.synced.is_set() and self._nodes.synced.is_set()
@@ -200,6 +211,10 @@ class Scheduler:
             known = self._lives.group_changed(namespace, name)
             self._wake(concerned=self.board.group_changed(namespace, name) or known)
 
+    def _pods_changed(self, changes: Sequence[Change[Pod]]) -> None:
+        self._wake(concerned=self.board.pods_changed(changes))
+        self._commits.flow()
+
     def _wake(self, *, concerned: bool) -> None:
         if concerned:
             self._changed.set()
@@ -207,12 +222,14 @@ class Scheduler:
     async def _decide(self, group: asyncio.TaskGroup) -> None:
         self._rounds.begin(epoch=self._election.epoch, now_s=self._wall.now_s())
         self._patience.inherit([g for g, s in self._rounds.standings.items() if s.partly])
+        self._upkeep.begin()
         group.create_task(self._upkeep.run())
         log.warning("deciding", me=self._serving.me, epoch=self._election.epoch)
         while True:
             self._changed.clear()
             await self._round()
-            await asyncio.sleep(self._serving.every_s)
+            # Half of the time at most, however many wait: who answers shares the interpreter.
+            await asyncio.sleep(max(self._serving.every_s, self._took_s))
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._changed.wait(), TICK_S)
 
@@ -221,16 +238,17 @@ class Scheduler:
         if self._serving.nominate:
             self._replanning.look()
         outcome = await self._rounds.once(now_s=self._wall.now_s(), steady_s=begun_s)
-        self._commits.send([one.uid for placed in outcome.placed for one in placed.members])
+        self._commits.send([[one.uid for one in placed.members] for placed in outcome.placed])
         self._commits.send_again()
         self._notices.of_round(outcome)
         for gang in await self._patience.look(self._rounds.standings):
             self._notices.of_withdrawn(gang)
             self._lives.lost(gang, "it was bound in part for too long")
         self._upkeep.after_round()
-        self._measure(outcome, self._steady.now_s() - begun_s)
+        self._took_s = self._steady.now_s() - begun_s
+        self._measure(outcome)
 
-    def _measure(self, outcome: Outcome, took_s: float) -> None:
+    def _measure(self, outcome: Outcome) -> None:
         self.metrics.forecasts(self.board.forecasts.by_rung(now_s=self._wall.now_s()))
         self.metrics.round(
             asked=outcome.asked,
@@ -240,7 +258,7 @@ class Scheduler:
             withdrawn=self._patience.withdrawn,
             written=self._commits.written,
             evicted=self._upkeep.evicting.evicted,
-            took_s=took_s,
+            took_s=self._took_s,
         )
 
 

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from typing import Any
 
 import click
 import yaml
+from rich.box import SIMPLE_HEAD
+from rich.console import RenderableType
 from rich.live import Live
 from rich.table import Table
 
 from scheduler.app.cluster_options import changes, say_unseen
 from scheduler.app.view import View, Wish
 from scheduler.core.picture import Picture
-from slacktide.output import as_text, print_table
+from slacktide.output import as_table, as_text, print_renderable
 
 Row = dict[str, Any]
 
@@ -27,24 +30,29 @@ async def shown_as(
     watch: bool,
     wish: Wish,
     rows: Callable[[Picture], Sequence[Row]],
-    table: Callable[[Picture], Table],
+    table: Callable[[Picture], RenderableType],
 ) -> None:
     """A picture's rows or table on stdout, once or again and again."""
     picture = view.picture(wish)
     say_unseen(picture.unseen)
     if not watch:
-        if output == "table":
-            print_table(table(picture))
-        else:
-            _print_rows(rows(picture), output)
+        _print(picture, output, rows=rows, table=table)
         return
-    if output != "table":
-        async for _ in changes(view):
-            _print_rows(rows(view.picture(wish)), output)
-        return
-    with Live(auto_refresh=False) as live:
-        async for _ in changes(view):
-            live.update(table(view.picture(wish)), refresh=True)
+    if output == "table" and sys.stdout.isatty():
+        with Live(auto_refresh=False) as live:
+            async for _ in changes(view):
+                live.update(table(view.picture(wish)), refresh=True)
+    async for _ in changes(view):
+        _print(view.picture(wish), output, rows=rows, table=table)
+
+
+def narrow(rows: Sequence[Row], *, title: str = "") -> Table:
+    """The rows as a table for terminals of 100 columns; what is too long goes on below."""
+    table = as_table(rows, title=title)
+    table.box, table.pad_edge, table.padding = SIMPLE_HEAD, False, (0, 1, 0, 0)
+    for column in table.columns:
+        column.overflow = "fold"
+    return table
 
 
 def plain(value: Any) -> Any:  # noqa: ANN401  what JSON and YAML can say
@@ -64,8 +72,18 @@ def print_whole(value: Any, output: str) -> None:  # noqa: ANN401  what JSON and
         click.echo(yaml.safe_dump(value, sort_keys=False, allow_unicode=True), nl=False)
 
 
-def _print_rows(rows: Sequence[Row], output: str) -> None:
-    click.echo(as_text([_flat(plain(row), output) for row in rows], output), nl=False)
+def _print(
+    picture: Picture,
+    output: str,
+    *,
+    rows: Callable[[Picture], Sequence[Row]],
+    table: Callable[[Picture], RenderableType],
+) -> None:
+    if output == "table":
+        print_renderable(table(picture))
+        return
+    flat = [_flat(plain(row), output) for row in rows(picture)]
+    click.echo(as_text(flat, output), nl=False)
 
 
 def _flat(row: Row, output: str) -> Row:

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import click
+from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
@@ -15,14 +16,14 @@ from rich.text import Text
 from scheduler.adapters.scheduler_page import Counters, counters
 from scheduler.app.cluster_options import changes, looking, of_cluster, say_unseen
 from scheduler.app.gangs_command import shown as gang_row
-from scheduler.app.showing import plain, print_whole
+from scheduler.app.showing import narrow, plain, print_whole
 from scheduler.app.view import View, Wish
 from scheduler.core.explain import duration_text
 from scheduler.core.gang_facts import GangFact
 from scheduler.core.picture import NodeFact, Picture
 from scheduler.core.telling import nodes_text
 from slacktide.clock import SteadyClock
-from slacktide.output import as_table, print_renderable
+from slacktide.output import print_renderable
 
 GIB = 2**30
 SHOWN_GANGS = 12
@@ -160,7 +161,7 @@ def _headline(picture: Picture) -> RenderableType:
 
 def _pace(picture: Picture, rates: Rates) -> RenderableType:
     one, planner = picture.cluster, picture.planner
-    running = f"{one.running_gangs} gangs run ({one.running_tasks} tasks)"
+    running = f"gangs: {one.running_gangs} run ({one.running_tasks} tasks)"
     parts = [f"{running}, {one.waiting_gangs} wait ({one.waiting_tasks} tasks)"]
     if rates.binds_per_s is not None:
         parts.append(f"{rates.binds_per_s:.3g} binds/s")
@@ -179,35 +180,32 @@ def _pace(picture: Picture, rates: Rates) -> RenderableType:
 
 
 def _queues(picture: Picture) -> RenderableType:
-    table = Table(title="Queues", title_justify="left", header_style="bold")
-    for name in ("queue", "used of guaranteed or max", "cores", "run", "wait", "turn", "why"):
-        right = name in ("cores", "run", "wait", "turn")
-        table.add_column(name, justify="right" if right else "left")
+    table = _table("Queues", "queue", "", "cores", "of", "run", "wait", "turn")
     for one in picture.queues:
         most = one.max_cpu_cores or one.guaranteed_cpu_cores or picture.cluster.sold_cpu_cores
         table.add_row(
             "  " * one.depth + one.queue,
             _bar(one.used_cpu_cores / most if most else 0.0),
-            f"{one.used_cpu_cores:,.4g}/{most:,.4g}",
+            f"{one.used_cpu_cores:,.4g}",
+            f"{most:,.4g}",
             str(one.running_gangs),
             str(one.waiting_gangs),
             "" if one.turn is None else str(one.turn),
-            one.why,
         )
     return table
 
 
 def _waiting(gangs: list[GangFact], *, now_s: float) -> RenderableType:
     waiting = [one for one in gangs if one.waits]
+    if not waiting:
+        return Text("Nobody waits.")
     rows = [gang_row(one, now_s=now_s) for one in waiting[:SHOWN_GANGS]]
     more = f", the first {SHOWN_GANGS}" if len(waiting) > SHOWN_GANGS else ""
-    return as_table(rows, title=f"Waiting: {len(waiting)}{more}")
+    return narrow(rows, title=f"Waiting: {len(waiting)}{more}")
 
 
 def _decisions(picture: Picture) -> RenderableType:
-    table = Table(title="Last decisions", title_justify="left", header_style="bold")
-    for name in ("ago", "gang", "tasks", "bound", "nodes"):
-        table.add_column(name)
+    table = _table("Last decisions", "ago", "gang", "tasks", "bound", "nodes")
     for one in picture.decisions[:SHOWN_DECISIONS]:
         ago = duration_text(max(int(picture.at_s - one.at_s), 0))
         gang = f"{one.namespace}/{one.gang}"
@@ -218,9 +216,7 @@ def _decisions(picture: Picture) -> RenderableType:
 def _nodes(nodes: tuple[NodeFact, ...]) -> RenderableType:
     fullest = sorted(nodes, key=lambda one: (one.free_cpu_cores, one.node))[:SHOWN_NODES]
     title = f"Nodes: the fullest {len(fullest)} of {len(nodes)}"
-    table = Table(title=title, title_justify="left", header_style="bold")
-    for name in ("node", "", "used", "sold", "free", "GiB used", "tasks", "state"):
-        table.add_column(name, justify="left" if name in ("node", "", "state") else "right")
+    table = _table(title, "node", "", "used", "sold", "free", "GiB used", "tasks", "state")
     for one in fullest:
         table.add_row(
             one.node,
@@ -232,6 +228,23 @@ def _nodes(nodes: tuple[NodeFact, ...]) -> RenderableType:
             str(one.tasks),
             "open" if one.open else "closed",
         )
+    return table
+
+
+WORDS = frozenset({"queue", "node", "gang", "nodes", "state", ""})
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(
+        title=title,
+        title_justify="left",
+        header_style="bold",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+    )
+    for name in columns:
+        table.add_column(name, justify="left" if name in WORDS else "right", overflow="fold")
     return table
 
 

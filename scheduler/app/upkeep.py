@@ -67,6 +67,10 @@ class Upkeep:
         self._checking = Checking(board, groups.checks, groups.workloads, few, wall)
         self._states = QueueStates(board, rounds, groups.queues, few, wall)
 
+    def begin(self) -> None:
+        """Before the first round."""
+        self._claims.begin()
+
     async def run(self) -> None:
         """For ever."""
         async with asyncio.TaskGroup() as group:

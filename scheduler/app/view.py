@@ -12,24 +12,24 @@ Always holds: nothing is assumed and nothing is written; a picture is of one mom
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import httpx
 import numpy as np
 
-from scheduler.adapters.asking import Asking, ReadRules, asking, rows_of
+from scheduler.adapters.asking import Asking, ReadRules, asking, ground, rows_of
 from scheduler.adapters.board import Board
 from scheduler.adapters.group_mirrors import GROUPS, KINDS, OF_THE_PLANNER, GroupMirrors
 from scheduler.adapters.planner_lease import planner_of
 from scheduler.adapters.queue_tree import Queues
 from scheduler.app.lives import Lives
+from scheduler.app.reaching import NO_PODS, whence
 from scheduler.app.rounds import Rounds
 from scheduler.core.answers import DryRound
 from scheduler.core.fit import Room
-from scheduler.core.foresee import NOBODY, foreseen
+from scheduler.core.foresee import NEVER, NOBODY, Starts, foreseen
 from scheduler.core.gang_facts import Answer, Cause, GangFact, gang_fact, in_reading_order
 from scheduler.core.member import Member
 from scheduler.core.members import Gang, gangs_of
@@ -49,28 +49,29 @@ from slacktide.clock import SteadyClock, WallClock
 from slacktide.contract import ANNOTATION_REASON, ANNOTATION_RESERVED
 from slacktide.errors import BadInput
 from slacktide.kube.cache import Cache, Change
-from slacktide.kube.connection import Connection
-from slacktide.kube.objects import Node, Pod
-from slacktide.kube.reading import SILENCE_S, Resource, readable
+from slacktide.kube.objects import Meta, Node, Pod
+from slacktide.kube.queues import Queue
+from slacktide.kube.reading import SILENCE_S, Resource
 from slacktide.kube.reflector import Reflector
 from slacktide.messages import IntArray
 
 PODS: Final = "/api/v1/pods"
 NODES: Final = "/api/v1/nodes"
-ANSWERS_WITHIN_S: Final = 120.0  # a hundred thousand pods take a minute on a busy server
 MOST_REASONS: Final = 300
 MILLI: Final = 1_000.0
-_MISSING: Final = {
-    "queues": "queues may not be listed: everything is shown as waiting in `default`",
-    "native": "PodGroups of scheduling.k8s.io may not be listed",
-    "coscheduling": "PodGroups of scheduling.x-k8s.io may not be listed",
-    "volcano": "PodGroups of Volcano may not be listed",
-    "jobs": "Jobs may not be listed",
-    "jobsets": "JobSets may not be listed",
-    "ray_clusters": "RayClusters may not be listed",
-    "forecasts": "NodeForecasts may not be listed: nodes are shown selling all they may",
+_NEEDED: Final = {
+    "queues": "queues may not be listed: of each nothing but its name is known, from gangs",
+    "forecasts": "NodeForecasts may not be listed: nodes are taken to sell all that they hold",
     "volumes": "volumes may not be listed: nodes that cannot reach them are not left out",
     "claims": "volume claims may not be listed: nodes that cannot reach them are not left out",
+}
+_KINDS: Final = {
+    "native": "PodGroups of scheduling.k8s.io",
+    "coscheduling": "PodGroups of scheduling.x-k8s.io",
+    "volcano": "PodGroups of Volcano",
+    "jobs": "Jobs",
+    "jobsets": "JobSets",
+    "ray_clusters": "RayClusters",
 }
 
 
@@ -106,10 +107,10 @@ class View:
             self._queues,
             pod_of=self.pods.get,
             groups=self.groups,
+            read=ReadRules(self._mirrors.bound),
             lives=Lives(self.board, self.pods.get, self.groups),
             run="view",
         )
-        self._read = ReadRules(self._mirrors.bound)
         self._listed = asyncio.Event()
         self._unseen: list[str] = []
         self._may_ask = True
@@ -124,10 +125,10 @@ class View:
         Raises:
             BadInput: when the server cannot be reached, or lets nothing useful be seen.
         """
-        pods = await self._where(PODS)
+        pods = await whence(self._client, PODS, self._namespace)
         if not pods:
-            raise BadInput(_NO_PODS)
-        nodes = await self._where(NODES)
+            raise BadInput(NO_PODS)
+        nodes = await whence(self._client, NODES, self._namespace)
         if pods != PODS:
             self.cannot_ask(f"pods outside namespace {self._namespace} may not be listed")
         if not nodes:
@@ -175,10 +176,10 @@ class View:
         wish, now_s = wish or Wish(), self._wall.now_s() if now_s is None else now_s
         dry = self.dry_round(now_s=now_s, starts=wish.starts)
         facts = self._gang_facts(dry, wish, now_s=now_s)
-        nodes_now = self.board.node_columns(None, now_s=now_s)
-        held = self._holdings(nodes_now)
+        columns = self.board.node_columns(None, now_s=now_s)
+        held = self._holdings(columns)
         members = list(self.members())
-        nodes = node_facts(nodes_now, members)
+        nodes = node_facts(columns, members)
         return Picture(
             at_s=now_s,
             cluster=cluster_fact(nodes, facts, members),
@@ -225,19 +226,27 @@ class View:
         asked, snapshot = found
         outcome = plan(snapshot, now_s=int(now_s), kept=self._reserved(asked))
         keys = tuple(row.gang for row in asked.rows)
-        never = np.full(len(keys), -1)
+        unknown = Starts(np.full(len(keys), NEVER), int(now_s))
         running, queue = self._running()
         whole = Snapshot(snapshot.nodes, running, snapshot.gangs, snapshot.queues, snapshot.used)
         ahead = (
-            foreseen(whole, outcome, now_s=int(now_s), queue_of_running=queue) if starts else never
+            foreseen(whole, outcome, now_s=int(now_s), queue_of_running=queue)
+            if starts
+            else unknown
         )
-        return DryRound(snapshot, outcome, keys, ahead)
+        return DryRound(snapshot, outcome, keys, ahead, self._said(asked))
 
     def unseen(self) -> tuple[str, ...]:
         """What may not be read, in words."""
-        kinds = [_MISSING[kind] for kind in sorted(self._mirrors.unread)]
+        queues = [said for kind, said in _NEEDED.items() if kind in self._mirrors.unread]
         planner = [self._no_planner] if self._no_planner else []
-        return (*self._unseen, *kinds, *planner, *self._silence())
+        return (*self._unseen, *queues, *self._unread(), *planner, *self._silence())
+
+    def _unread(self) -> list[str]:
+        """Kinds of group objects that may be there; whoever may not list them is not told."""
+        kinds = [said for kind, said in _KINDS.items() if kind in self._mirrors.unread]
+        listed = ", ".join(kinds)
+        return [f"{listed} may not be listed: gangs by them wait for theirs"] if kinds else []
 
     def _silence(self) -> list[str]:
         """How old this is, where the server has fallen silent: it says something each minute."""
@@ -254,18 +263,19 @@ class View:
         asks = {
             key: one for key, one in sorted(self.rounds.standings.items(), key=_by_key) if one.asks
         }
-        rows = rows_of(asks, pod_of=self.pods.get, read=self._read)
-        if not rows:
+        wanted = rows_of(asks, pod_of=self.pods.get, read=self.rounds.read)
+        if not wanted.rows:
             return None
-        asked = asking(
-            rows,
+        on = ground(
+            wanted,
             self.board,
             queue_of=self._queues.index,
             duration_of=self.rounds.duration_s,
             pod_of=self.pods.get,
-            read=self._read,
+            read=self.rounds.read,
             now_s=now_s,
         )
+        asked = asking(wanted.rows, on)
         return asked, Snapshot(
             nodes=asked.nodes,
             running=self.board.running(),
@@ -274,10 +284,24 @@ class View:
             used=self._queues.use(self.board.used),
         )
 
+    def _said(self, asked: Asking) -> Callable[[int], str]:
+        """What a row's sentence ends with: where its duration comes from."""
+        longest_s, durations = self.board.forecasts.longest_s, self.rounds.durations
+        return lambda row: durations.said(asked.rows[row].standing.gang, longest_s=longest_s)
+
     def _begin(self, now_s: float) -> None:
+        if "queues" in self._mirrors.unread:
+            self._guess_queues(now_s)
         if not self._begun:
             self._begun = True
             self.rounds.begin(epoch=0, now_s=now_s)
+
+    def _guess_queues(self, now_s: float) -> None:
+        """Takes every queue that a gang names for one that is there."""
+        self.rounds.only_look(now_s=now_s)
+        named = {found.gang.queue for found in self.rounds.standings.values()}
+        if not named <= set(self._queues.tree.names):
+            self.rounds.queues_changed([Queue(Meta(name=name)) for name in named])
 
     def _gang_facts(self, dry: DryRound | None, wish: Wish, *, now_s: float) -> list[GangFact]:
         said: dict[Key, Answer] = {}
@@ -289,6 +313,7 @@ class View:
                 self.rounds.standings.get(key),
                 list(self.board.members(key)),
                 said.get(key) or self._written(key),
+                self.rounds.lives.lives.get(key),
                 now_s=now_s,
             )
             for key, gang in self.gangs(now_s=now_s).items()
@@ -343,70 +368,16 @@ class View:
                 return Reservation(row, asked.columns.ids[row], 0, nowhere, nowhere)
         return None
 
-    async def _where(self, path: str) -> str:
-        """Where a resource may be read; raises `BadInput` where nobody answers."""
-        try:
-            found = await readable(self._client, path, namespace=self._namespace)
-        except (httpx.HTTPError, OSError) as why:
-            raise BadInput(unreachable(str(self._client.base_url), why)) from why
-        if found.status == httpx.codes.UNAUTHORIZED:
-            raise BadInput(
-                f"the API server at {self._client.base_url} does not accept who you are (401): "
-                "the token or certificate in your kubeconfig may have run out"
-            )
-        return found.path
-
     def _object_changed(self, kind: str, namespace: str, name: str) -> None:
         if kind == "queues":
             self.rounds.queues_changed(self._mirrors.queues())
         elif kind == "forecasts":
             self.board.forecasts.take(name, self._mirrors.forecast(name))
         elif kind in GROUPS:
+            self.rounds.lives.group_changed(namespace, name)
             self.board.group_changed(namespace, name)
         self.changed.set()
 
 
 def _by_key(one: tuple[Key, object]) -> Key:
     return one[0]
-
-
-_NO_PODS: Final = (
-    "pods may not be listed, so there is nothing to see: give -n NAMESPACE with one whose pods you "
-    "may list (kubectl auth can-i list pods -n NAMESPACE)"
-)
-
-
-def unreachable(url: str, why: Exception) -> str:
-    """What to say of a server that does not answer."""
-    said = str(why) or type(why).__name__
-    return (
-        f"no answer from the API server at {url.rstrip('/')} ({said}): check that it is up "
-        "(kubectl version) and that --kubeconfig and --context are the ones you mean"
-    )
-
-
-@asynccontextmanager
-async def viewing(cluster: Connection, *, namespace: str = "") -> AsyncIterator[View]:
-    """A view in which everything was read once, kept true until the end.
-
-    Raises:
-        BadInput: when that cannot be done; says why and what to check.
-    """
-    async with cluster.client(silence_s=ANSWERS_WITHIN_S) as client:
-        view = View(client, namespace=namespace)
-        running = asyncio.ensure_future(view.run())
-        listed = asyncio.ensure_future(view.listed())
-        try:
-            await asyncio.wait(
-                {running, listed}, timeout=ANSWERS_WITHIN_S, return_when=asyncio.FIRST_COMPLETED
-            )
-            if running.done():
-                await running
-            if not listed.done():
-                late = TimeoutError(f"not everything was listed within {ANSWERS_WITHIN_S:g} s")
-                raise BadInput(unreachable(cluster.url, late))
-            yield view
-        finally:
-            running.cancel()
-            listed.cancel()
-            await asyncio.gather(running, listed, return_exceptions=True)

@@ -14,13 +14,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from scheduler.core.explain import Blocked
-from scheduler.core.foresee import NEVER
+from scheduler.core.foresee import NEVER, Starts
 from scheduler.core.gang_facts import Answer, Cause
 from scheduler.core.plan import Plan
 from scheduler.core.queue_order import in_line
 from scheduler.core.snapshot import Snapshot
 from scheduler.core.ways_in.shape import Key
-from slacktide.messages import IntArray
 
 UNTOLD = "one of very many that wait: slacktide explain gang tells of it"
 
@@ -32,7 +31,8 @@ class DryRound:
     snapshot: Snapshot
     outcome: Plan
     keys: tuple[Key, ...]  # [G] the gang of each row
-    start_s: IntArray  # [G] foreseen, NEVER where none is
+    starts: Starts  # as foreseen
+    more: Callable[[int], str] = lambda _: ""  # what the sentence of a row ends with
 
     def answers(
         self, *, most_reasons: int, about: Callable[[Key], bool] = lambda _: True
@@ -53,10 +53,13 @@ class DryRound:
             told += tell
             found[key] = Answer(
                 cause=cause.name,
-                reason=_without_place(self.outcome.reason(row)) if tell else UNTOLD,
+                reason=_without_place(self.outcome.reason(row)) + self.more(row)
+                if tell
+                else UNTOLD,
                 position=position,
                 line=line,
                 start_s=self._start_s(row),
+                start_after_s=self.starts.until_s,
             )
         return found
 
@@ -100,7 +103,7 @@ class DryRound:
         return *amounts, kind, *(int(column[row]) for column in whole)
 
     def _start_s(self, row: int) -> float | None:
-        start_s = int(self.start_s[row])
+        start_s = int(self.starts.start_s[row])
         return None if start_s == NEVER else float(start_s)
 
 

@@ -17,6 +17,7 @@ nobody new comes, the forecast and neighbours stay as they are.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -33,9 +34,17 @@ from scheduler.core.snapshot import (
 from slacktide.messages import BoolArray, FloatArray, IntArray
 
 MOST_ROUNDS = 60
+MOST_ROWS = 600_000  # of gangs and nodes, looked at by all rounds together: some ten seconds
 NEAR_SHARE = 0.1  # of the way ahead: ends so close together count as one
 NOBODY = -1  # the queue of a task whose queue is not known
 NEVER = -1
+
+
+class Starts(NamedTuple):
+    """What is foreseen. Of a gang of several roles each row has the start of the whole."""
+
+    start_s: IntArray  # [G] on the clock of the round; NEVER where no start is foreseen
+    until_s: int | None  # who has no start by then may start later; None: to the end was looked
 
 
 @dataclass(slots=True)
@@ -108,7 +117,7 @@ def foreseen(
     now_s: int,
     queue_of_running: IntArray | None = None,
     most_rounds: int = MOST_ROUNDS,
-) -> IntArray:
+) -> Starts:
     """When each gang starts.
 
     Args:
@@ -117,12 +126,10 @@ def foreseen(
         now_s: the time.
         queue_of_running: [R] index of the queue of each bundle that runs, NOBODY where that is
             not known; None: of none, so no queue is predicted to come down from its maximum.
-        most_rounds: looked ahead no further than so many rounds.
-
-    Returns:
-        [G] seconds on the clock of `now_s`; NEVER where no start is foreseen. Of a gang of several
-        roles each row has the start of the whole.
+        most_rounds: looked ahead no further than so many rounds, and fewer of a large cluster.
     """
+    size = len(snapshot.gangs.ids) + len(snapshot.nodes.names)
+    most_rounds = min(most_rounds, max(MOST_ROWS // max(size, 1), 2))
     start_s = np.full(len(snapshot.gangs.ids), NEVER, np.int64)
     rows = np.arange(len(start_s))  # of those left, in `snapshot`
     ahead = _begun(snapshot, queue_of_running, now_s=now_s)
@@ -133,12 +140,12 @@ def foreseen(
         ahead.start(outcome, gangs, now_s=at_s)
         gangs, rows = _without(gangs, started), rows[~started]
         if not len(rows) or not len(ahead.end_s):
-            break
+            return Starts(start_s, None)
         at_s = ahead.next_end_s(now_s=at_s, begun_s=now_s)
         ahead.end(at_s)
         kept = _kept(outcome.reservation, gangs)
         outcome = plan(ahead.seen(gangs, now_s=at_s), now_s=at_s, kept=kept)
-    return start_s
+    return Starts(start_s, at_s)
 
 
 def _begun(snapshot: Snapshot, queue: IntArray | None, *, now_s: int) -> _Ahead:

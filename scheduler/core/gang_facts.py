@@ -19,7 +19,7 @@ from enum import StrEnum
 from typing import Final
 
 from scheduler.core.explain import Blocked
-from scheduler.core.lifecycle import LifecycleSettings, Phase, step
+from scheduler.core.lifecycle import Life, LifecycleSettings, Phase, step
 from scheduler.core.member import Member, Stage
 from scheduler.core.members import Gang
 from scheduler.core.standing import Standing
@@ -34,6 +34,7 @@ class Cause(StrEnum):
 
     INCOMPLETE = "not all that it needs is there"
     SUSPENDED = "its owner suspended it"
+    BACKING_OFF = "it lost its place, or failed, and is tried again later"
     BEING_BOUND = "it has its places and is being bound"
     NEXT_ROUND = "there is room: it starts in the next round"
     UNSEEN = "what the planner goes by may not be read here"
@@ -53,6 +54,7 @@ HELPS: Final[Mapping[str, str]] = {
     Blocked.ONLINE_NEEDS_THE_ROOM.name: "online's ebb; starting with fewer or smaller tasks",
     Cause.INCOMPLETE.name: "the pods that are missing, from whoever makes them",
     Cause.SUSPENDED.name: "resuming it",
+    Cause.BACKING_OFF.name: "nothing: it is tried again when its back-off ends",
     Cause.BEING_BOUND.name: "nothing: kube-scheduler is at it; see the pods' Events if it stays so",
     Cause.NEXT_ROUND.name: "nothing; if it stays so, see whether a planner runs: slacktide top",
     Cause.UNSEEN.name: "the right to list nodes, and pods of all namespaces",
@@ -82,9 +84,12 @@ class GangFact:
     cause: str  # a code, empty where it does not wait
     reason: str
     start_s: float | None  # predicted; None: it does not wait, or no start is foreseen
+    start_after_s: float | None  # where none is: it was looked ahead no further than that
     duration_s: float | None
     nodes: tuple[str, ...]
     decided_s: int | None  # when its newest places were decided
+    preemptions: int  # how often it lost its place as a whole
+    evicted_s: float | None  # when any of its pods was evicted for others last
 
     @property
     def id(self) -> str:
@@ -111,6 +116,7 @@ class Answer:
     position: int | None = None
     line: int | None = None
     start_s: float | None = None
+    start_after_s: float | None = None
 
 
 def gang_fact(
@@ -118,6 +124,7 @@ def gang_fact(
     standing: Standing | None,
     members: Sequence[Member],
     answer: Answer | None,
+    life: Life | None = None,
     *,
     now_s: float,
 ) -> GangFact:
@@ -128,13 +135,15 @@ def gang_fact(
         standing: where it stands; None for one that has no pods.
         members: its tasks.
         answer: what the planner says; None where it was not asked.
+        life: what is remembered of it; None where nobody does.
         now_s: since the epoch.
     """
     there = [one for one in members if one.stage not in GONE]
     with_place = [one for one in there if one.node]
-    phase = phase_of(gang, placed=bool(with_place), now_s=now_s)
+    life = life or _as_seen(gang, placed=bool(with_place), now_s=now_s)
+    phase = life.phase
     waits = phase in WAITING
-    said = answer or _unasked(gang, standing)
+    said = answer or _unasked(gang, standing, life, now_s=now_s)
     return GangFact(
         namespace=gang.key.namespace,
         gang=gang.key.name,
@@ -155,9 +164,12 @@ def gang_fact(
         cause=said.cause if waits else "",
         reason=said.reason if waits else _settled(gang, phase, said),
         start_s=said.start_s if waits else None,
+        start_after_s=said.start_after_s if waits and said.start_s is None else None,
         duration_s=gang.duration_s,
         nodes=tuple(sorted({one.node for one in with_place})),
         decided_s=max((one.decision.at_s for one in with_place if one.decision), default=None),
+        preemptions=life.preemptions,
+        evicted_s=life.evicted_s,
     )
 
 
@@ -174,9 +186,9 @@ _ORDER: Final = (
 )
 
 
-def phase_of(gang: Gang, *, placed: bool, now_s: float) -> Phase:
-    """Where it is in its life, as far as the objects that are there tell."""
-    return step(None, gang, now_s=now_s, settings=LifecycleSettings(), planned=placed).life.phase
+def _as_seen(gang: Gang, *, placed: bool, now_s: float) -> Life:
+    """Its life as far as the objects that are there tell."""
+    return step(None, gang, now_s=now_s, settings=LifecycleSettings(), planned=placed).life
 
 
 def wanted(gang: Gang) -> int:
@@ -203,10 +215,12 @@ def _place(fact: GangFact, turns: Mapping[str, int]) -> tuple[float | str, ...]:
     )
 
 
-def _unasked(gang: Gang, standing: Standing | None) -> Answer:
+def _unasked(gang: Gang, standing: Standing | None, life: Life, *, now_s: float) -> Answer:
     """What keeps a gang waiting that did not ask the planner."""
     if gang.suspended:
         return Answer(cause=Cause.SUSPENDED.name, reason=gang.reason)
+    if now_s < life.not_before_s:
+        return Answer(cause=Cause.BACKING_OFF.name, reason=life.reason)
     if not gang.ready:
         return Answer(cause=Cause.INCOMPLETE.name, reason=gang.reason)
     if standing is not None and not standing.asks:

@@ -127,6 +127,15 @@ class GpuColumns:
         )
 
 
+def asked_of(columns: GpuColumns | None, asks: tuple[GpuAsk, ...]) -> GpuColumns | None:
+    """The devices with what a round asks of them; None where nobody sells or asks for any."""
+    if columns is not None:
+        return replace(columns, asks=asks)
+    empty = np.zeros((0, 1), np.int64)
+    none = GpuColumns(np.zeros(0, np.int64), (), empty, empty, empty, asks)
+    return none if asks else None
+
+
 class Taken(NamedTuple):
     """One task's devices."""
 

@@ -186,6 +186,8 @@ def _admitted(
         return _backing_off(life, Phase.QUEUED, lost, now_s=now_s, settings=settings)
     if gang.whole:
         return _running(life, now_s=now_s)
+    if gang.failed > life.failed_pods:
+        return _pods_failed(life, gang, now_s=now_s, settings=settings)
     if planned:
         return life
     return _entered(life, Phase.QUEUED, "its place in the plan was taken back", now_s=now_s)
@@ -199,15 +201,19 @@ def _live(life: Life, gang: Gang, *, now_s: float, settings: LifecycleSettings, 
         reason = f"ran for {gang.limit_s:g} s, which is its time limit"
         return Step(_entered(life, Phase.FAILED, reason, now_s=now_s), stop=True)
     if gang.failed > life.failed_pods and not gang.whole:
-        life = replace(life, failed_pods=gang.failed)
-        reason = f"{gang.failed} of its pods failed"
-        return Step(_backing_off(life, Phase.QUEUED, reason, now_s=now_s, settings=settings))
+        return Step(_pods_failed(life, gang, now_s=now_s, settings=settings))
     life = replace(life, failed_pods=gang.failed)
     if not lost and gang.whole:
         return Step(life)
     reason = lost or f"only {gang.started} of the {gang.least} pods that it needs are left"
     life = replace(life, preemptions=life.preemptions + 1)
     return Step(_backing_off(life, Phase.PREEMPTED, reason, now_s=now_s, settings=settings))
+
+
+def _pods_failed(life: Life, gang: Gang, *, now_s: float, settings: LifecycleSettings) -> Life:
+    life = replace(life, failed_pods=gang.failed)
+    reason = f"{gang.failed} of its pods failed"
+    return _backing_off(life, Phase.QUEUED, reason, now_s=now_s, settings=settings)
 
 
 def _running(life: Life, *, now_s: float) -> Life:

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Final
 
 from scheduler.core.queue_name import queue_of
@@ -151,6 +152,7 @@ def kept_age_s(meta: Meta) -> float:
     return _stamp_s(annotation(meta, ANNOTATION_SUBMITTED))
 
 
+@lru_cache(maxsize=10_000)  # many objects are created in one second
 def _stamp_s(text: str | None) -> float:
     if not text:
         return 0.0

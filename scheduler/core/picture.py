@@ -17,6 +17,7 @@ from scheduler.core.member import Member, Stage
 from scheduler.core.queue_facts import QueueFact
 from scheduler.core.snapshot import NodeColumns
 
+MILLI = 1_000.0
 NEWEST = 20  # decisions shown
 
 
@@ -28,7 +29,7 @@ class NodeFact:
     open: bool
     sold_cpu_cores: float
     used_cpu_cores: float
-    free_cpu_cores: float  # nothing where the node is closed
+    free_cpu_cores: float  # through the shortest horizon; nothing where the node is closed
     sold_memory_bytes: float
     used_memory_bytes: float
     tasks: int
@@ -87,29 +88,29 @@ class Picture:
 
 
 def node_facts(columns: NodeColumns, members: Iterable[Member]) -> tuple[NodeFact, ...]:
-    """By name. `columns` are free of what `members` hold; nodes without a name are no more."""
-    tasks: dict[str, int] = {}
+    """By name. Free is what the planner may sell now, so it may be less than sold less used."""
+    held: dict[str, tuple[int, int, int]] = {}  # tasks, milli-cores, bytes
     for one in members:
         if one.holds:
-            tasks[one.node] = tasks.get(one.node, 0) + 1
+            tasks, cpu, size = held.get(one.node, (0, 0, 0))
+            held[one.node] = tasks + 1, cpu + one.cpu_milli, size + one.memory_bytes
     found = []
     for row, name in enumerate(columns.names):
         sold = float(columns.cpu_cores[row])
-        if not name or (not sold and not columns.memory_bytes[row] and name not in tasks):
+        if not name or (not sold and not columns.memory_bytes[row] and name not in held):
             continue
-        free = float(columns.free_cpu_cores[row, 0])
-        memory = float(columns.memory_bytes[row])
+        tasks, cpu_milli, memory_bytes = held.get(name, (0, 0, 0))
         is_open = bool(columns.open[row])
         found.append(
             NodeFact(
                 node=name,
                 open=is_open,
                 sold_cpu_cores=sold,
-                used_cpu_cores=sold - free,
-                free_cpu_cores=max(free, 0.0) if is_open else 0.0,
-                sold_memory_bytes=memory,
-                used_memory_bytes=memory - float(columns.free_memory_bytes[row, 0]),
-                tasks=tasks.get(name, 0),
+                used_cpu_cores=cpu_milli / MILLI,
+                free_cpu_cores=max(float(columns.free_cpu_cores[row, 0]), 0.0) if is_open else 0.0,
+                sold_memory_bytes=float(columns.memory_bytes[row]),
+                used_memory_bytes=float(memory_bytes),
+                tasks=tasks,
             )
         )
     return tuple(sorted(found, key=lambda one: one.node))

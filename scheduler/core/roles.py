@@ -126,8 +126,11 @@ def _blocks(pods: Sequence[Pod], way: WayIn) -> dict[str, list[list[Pod]]]:
     """Pods by role and, within a role, by task; leading roles first."""
     named = [(role_name(pod, way), pod) for pod in pods]
     found: dict[str, dict[Hashable, list[Pod]]] = {}
+    last: tuple[Pod, Hashable] | None = None
     for name, pod in sorted(named, key=lambda one: one[0] not in LEADERS):
-        found.setdefault(name, {}).setdefault(_task(pod), []).append(pod)
+        task = last[1] if last is not None and _looks_like(pod, last[0]) else _task(pod)
+        last = pod, task
+        found.setdefault(name, {}).setdefault(task, []).append(pod)
     return {name: _joined(tasks) for name, tasks in found.items()}
 
 
@@ -142,6 +145,23 @@ def _joined(tasks: Mapping[Hashable, list[Pod]]) -> list[list[Pod]]:
             else:
                 same.extend(pods)
     return list(found.values())
+
+
+def _looks_like(pod: Pod, other: Pod) -> bool:
+    """Whether they surely ask for the same: cheaper to see than what exactly that is."""
+    one, two = pod.spec, other.spec
+    if _models(pod) != _models(other):
+        return False
+    return (
+        one.containers == two.containers
+        and one.node_name == two.node_name
+        and one.node_selector == two.node_selector
+        and one.init_containers == two.init_containers
+        and bytes(one.affinity) == bytes(two.affinity)
+        and bytes(one.tolerations) == bytes(two.tolerations)
+        and bytes(one.topology_spread_constraints) == bytes(two.topology_spread_constraints)
+        and pod.metadata.owner_references == other.metadata.owner_references
+    )
 
 
 class _Placed(NamedTuple):
@@ -166,10 +186,13 @@ def _has_place(pod: Pod) -> bool:
     return bool(pod.spec.node_name) or _PIN in bytes(pod.spec.affinity)
 
 
-def _requests(pod: Pod) -> Hashable:
+def _models(pod: Pod) -> Hashable:
     notes = pod.metadata.annotations or {}
-    models = tuple(notes.get(name, "") for name in (ANNOTATION_GPU_MODEL, OPENB_GPU_MODEL))
-    return models, tuple(
+    return notes.get(ANNOTATION_GPU_MODEL, ""), notes.get(OPENB_GPU_MODEL, "")
+
+
+def _requests(pod: Pod) -> Hashable:
+    return _models(pod), tuple(
         (container.name, _frozen(container.resources.requests), _frozen(container.resources.limits))
         for container in pod.spec.containers + pod.spec.init_containers
     )

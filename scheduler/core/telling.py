@@ -65,6 +65,7 @@ def gang_told(
         sentences.append(_running(fact, now_s=now_s))
     elif fact.state in ENDED and fact.reason:
         sentences.append(f"{fact.reason[0].upper()}{fact.reason[1:]}.")
+    sentences += _lost(fact, now_s=now_s)
     return (*sentences, *happened(events))
 
 
@@ -146,7 +147,22 @@ def _so_long(seconds: float) -> str:
     return duration_text(max(int(seconds), 0))
 
 
+def _lost(fact: GangFact, *, now_s: float) -> list[str]:
+    """How often it lost its place; the Events say why."""
+    found = []
+    if fact.preemptions:
+        times = "once" if fact.preemptions == 1 else f"{fact.preemptions} times"
+        found.append(f"It lost its place {times} and kept its age.")
+    if fact.evicted_s is not None:
+        ago = _so_long(now_s - fact.evicted_s)
+        found.append(f"Pods of it were evicted for a better claim, last {ago} ago.")
+    return found
+
+
 def _start(fact: GangFact, *, now_s: float) -> str:
+    if fact.start_s is None and fact.start_after_s is not None:
+        further = duration_text(int(fact.start_after_s - now_s))
+        return f"No start is foreseen within {further}, and no further was looked."
     if fact.start_s is None:
         return "No start is foreseen: nothing that is expected to end makes way for it."
     ahead_s = int(fact.start_s - now_s)

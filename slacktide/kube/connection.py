@@ -24,6 +24,7 @@ from slacktide.errors import BadInput
 from slacktide.kube.wire import Wire
 
 ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+AGENT: Final = f"slacktide/{__version__}"  # as the API server's audit log shows us
 MOST_BYTES: Final = 1 << 20  # of a kubeconfig
 
 
@@ -47,7 +48,7 @@ class Connection:
             headers={
                 "Accept": "application/json",
                 "Accept-Encoding": "identity",
-                "User-Agent": f"slacktide/{__version__}",  # as the audit log shows us
+                "User-Agent": AGENT,
             },
             trust_env=False,
         )

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 import httpx
 import structlog
 
 from slacktide.clock import Clock
 from slacktide.kube.lease import DURATION_S, RENEWALS, Held, Step, Watcher
+
+SOON_S: Final = 0.05
 
 log = structlog.get_logger()
 
@@ -51,12 +53,20 @@ class Election:
         """How often the lease changed hands: greater for each holder than for the one before."""
         return self._watcher.seen.transitions if self._watcher.seen is not None else 0
 
+    async def seen(self) -> None:
+        """Begins to wait for the holder's silence, without a claim."""
+        try:
+            await self._read()
+        except httpx.HTTPError as why:
+            log.warning("lease not reached", lease=self._name, why=str(why))
+
     async def won(self) -> None:
         """Returns when this process holds the lease."""
         while not self.may_write():
             await self._try_once()
             if not self.may_write():
-                await asyncio.sleep(self._renew_every_s)
+                left_s = self._watcher.left_s(self._clock.now_s()) or self._renew_every_s
+                await asyncio.sleep(min(self._renew_every_s, left_s + SOON_S))
 
     async def hold(self) -> None:
         """Renews for ever.

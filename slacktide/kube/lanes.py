@@ -13,7 +13,7 @@ from typing import Final, Protocol
 
 import httpx
 
-from slacktide.kube.connection import Connection
+from slacktide.kube.connection import AGENT, Connection
 from slacktide.kube.wire import Exchange, connected
 
 SILENCE_S: Final = 30.0
@@ -65,7 +65,8 @@ class Lane:
         head += [f"{name}: {value}" for name, value in headers.items()]
         token = self._connection.bearer()
         head += [f"Authorization: Bearer {token}"] if token else []
-        head += ["Accept: application/json", f"Content-Length: {len(content)}"]
+        head += [f"User-Agent: {AGENT}", "Accept: application/json"]
+        head += [f"Content-Length: {len(content)}"]
         status, told = await self._open.begun(
             (line.encode() for line in head), content, silence_s=self._silence_s
         )

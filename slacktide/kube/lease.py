@@ -64,6 +64,12 @@ class Watcher:
         expired = now_s - self.seen_since_s > self.seen.duration_s
         return Step.TAKE if expired or not self.seen.holder else Step.WAIT
 
+    def left_s(self, now_s: float) -> float:
+        """How long the holder may stay silent from now on; 0 where nobody holds it."""
+        if self.seen is None or not self.seen.holder:
+            return 0.0
+        return max(self.seen_since_s + self.seen.duration_s - now_s, 0.0)
+
     def won(self, held: Held, *, sent_s: float, now_s: float) -> Watcher:
         """After a create, take or renewal that the server accepted."""
         return replace(self, seen=held, seen_since_s=now_s, sent_s=sent_s)

@@ -43,7 +43,7 @@ ANYTHING: Final = (  # kinds whose operators are played: group, version, kind
 def peers() -> list[dict[str, Any]]:
     """Definitions of every kind of peers that the pages and the chart know."""
     groups = [pod_groups(kind) for kind in (COSCHEDULING, VOLCANO)]
-    return groups + [_anything(*one) for one in ANYTHING]
+    return [*groups, *kueue(), *(_anything(*one) for one in ANYTHING)]
 
 
 def _anything(group: str, version: str, kind: str) -> dict[str, Any]:

@@ -56,6 +56,16 @@ def test_spark_executors_join_their_driver(release: Installed) -> None:
     until_bound(release, space, 1 + len(executors))
 
 
+def test_a_launcher_that_comes_last_joins_its_workers(release: Installed) -> None:
+    space = space_of(release, "mpi-launcher-last")
+    applied(release, space, PAGES["mpi"].manifest)
+    launcher, *workers = pods_of(PAGES["mpi"].objects[0])
+    add(release.plane, f"/api/v1/namespaces/{space}/pods", workers)
+    assert started_together(until_bound(release, space, len(workers))) == len(workers)
+    add(release.plane, f"/api/v1/namespaces/{space}/pods", [launcher])
+    until_bound(release, space, len(workers) + 1)
+
+
 def test_a_driver_and_its_workers_by_annotation_start_together(release: Installed) -> None:
     space = space_of(release, "driver-workers")
     [one] = PAGES["spark"].objects

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 
 import pytest
 import yaml
 
+from slacktide.contract import ANNOTATION_TIME_LIMIT, KUEUE_CHECK, LABEL_QUEUE
 from slacktide.errors import BadInput
 from slacktide.testing.cluster.batch_pods import gang
 from slacktide.testing.cluster.installed import RELEASE, Installed, kubectl
 from tests.cluster.asked_for import FORBIDDEN, PLANNER, Right, covers, requests, rights
 from tests.cluster.charted import (
-    BACK_S,
+    NODES,
+    QUICK,
     applied,
     charted,
     operate,
@@ -25,6 +28,8 @@ from tests.cluster.charted import (
 from tests.scheduler.gang_pages import pages
 
 SIZE = 4
+MILLI = 16_000  # all that a node sells
+KUEUES = "workloads.kueue.x-k8s.io"  # Kubernetes has some of its own
 PAGES = {page.name: page for page in pages()}
 
 
@@ -67,13 +72,69 @@ def a_gang_in_part_is_taken_back(release: Installed) -> None:
     until_bound(release, space, SIZE)
 
 
+def a_guarantee_is_claimed(release: Installed) -> None:
+    sure = {"apiVersion": "slacktide.io/v1alpha1", "kind": "Queue", "metadata": {"name": "sure"}}
+    sure["spec"] = {"guaranteed": {"cpu": "32"}}
+    kubectl(release.plane, "apply", "-f", "-", given=yaml.safe_dump(sure))
+    space = space_of(release, "claimed")
+    lent = gang("lent", NODES - 1, milli=MILLI)
+    applied(release, space, yaml.safe_dump_all(lent))
+    until_bound(release, space, len(lent))
+    claims = gang("claims", 2, milli=MILLI)  # a node is free, so one makes way
+    for pod in claims:
+        pod["metadata"]["labels"][LABEL_QUEUE] = "sure"
+    applied(release, space, yaml.safe_dump_all(claims))
+
+    def is_bound() -> bool:
+        there = {pod["metadata"]["name"]: pod["spec"] for pod in pods_there(release, space)}
+        return all(there[pod["metadata"]["name"]].get("nodeName") for pod in claims)
+
+    until(is_bound, lambda: shown(release, space))
+    queue = ("get", "queue", "sure", "-o", "jsonpath={.status.used.cpu}")
+    until(lambda: kubectl(release.plane, *queue) == "32", lambda: kubectl(release.plane, *queue))
+    kubectl(release.plane, "-n", space, "delete", "pods", "--all", "--wait=false")
+
+
+def a_job_runs_into_its_time_limit(release: Installed) -> None:
+    space = space_of(release, "limited")
+    [job] = PAGES["job"].objects
+    job["metadata"]["annotations"] = {ANNOTATION_TIME_LIMIT: "1s"}
+    applied(release, space, yaml.safe_dump(job))
+
+    def is_over() -> bool:
+        path = ("-n", space, "get", "job", job["metadata"]["name"], "-o", "jsonpath={.status}")
+        return "DeadlineExceeded" in kubectl(release.plane, *path)
+
+    until(is_over, lambda: shown(release, space))
+
+
+def kueue_asks_for_capacity(release: Installed) -> None:
+    space = space_of(release, "kueue-asks")
+    check = {"kind": "AdmissionCheck", "spec": {"controllerName": KUEUE_CHECK}}
+    main = {"name": "main", "count": 1, "template": {"spec": gang("any", 1)[0]["spec"]}}
+    spec = {"queueName": "q", "active": True, "podSets": [main]}
+    common = {"apiVersion": "kueue.x-k8s.io/v1beta1", "metadata": {"name": "room"}}
+    both = [common | check, common | {"kind": "Workload", "spec": spec}]
+    applied(release, space, yaml.safe_dump_all(both))
+    asks = {"name": "room", "state": "Pending", "message": ""}
+    asks["lastTransitionTime"] = "2026-01-01T00:00:00Z"
+    given = {"clusterQueue": "q", "podSetAssignments": [{"name": "main"}]}
+    patch = json.dumps({"status": {"admission": given, "admissionChecks": [asks]}})
+    workload = ("-n", space, "patch", KUEUES, "room", "--subresource=status", "--type=merge")
+    kubectl(release.plane, *workload, "-p", patch)
+    path = ("-n", space, "get", KUEUES, "room", "-o", "jsonpath={.status.admissionChecks}")
+    until(lambda: '"Ready"' in kubectl(release.plane, *path), lambda: shown(release, space))
+    kind = ("get", "admissioncheck", "room", "-o", "jsonpath={.status.conditions}")
+    until(lambda: '"Active"' in kubectl(release.plane, *kind), lambda: shown(release, space))
+
+
 def gated(release: Installed, space: str) -> list[bool]:
     return [bool(pod["spec"].get("schedulingGates")) for pod in pods_there(release, space)]
 
 
 def a_gang_starts_in_another_mode(release: Installed, mode: str) -> None:
     space = space_of(release, mode)
-    release.set(mode=mode, planner__windowSeconds=BACK_S)
+    release.set(mode=mode, **QUICK)
     release.plane.stop("planner")
     release.planner()
     applied(release, space, yaml.safe_dump_all(gang(mode, SIZE)))
@@ -82,32 +143,36 @@ def a_gang_starts_in_another_mode(release: Installed, mode: str) -> None:
 
 # Each right of the planner has to be used by one of them: a new right comes with its scenario.
 SCENARIOS: tuple[Callable[[Installed], None], ...] = (
+    a_guarantee_is_claimed,
     a_job_is_placed,
+    a_job_runs_into_its_time_limit,
     a_gang_in_part_is_taken_back,
+    kueue_asks_for_capacity,
 )
 OF_ONE_MODE = {
     "direct": Right("", "pods/binding", "create"),
     "nominated": Right("", "pods/status", "patch"),
 }
+EVICT = Right("", "pods/eviction", "create")
 
 
-def given(release: Installed) -> set[Right]:
-    """All that the chart's own roles give to the planner now."""
-    names = [
-        ("clusterrole", f"{RELEASE}-{RELEASE}-planner"),
-        ("role", f"{RELEASE}-planner"),
-    ]
+PLANNERS_ROLES = (f"clusterrole/{RELEASE}-{RELEASE}-planner", f"role/{RELEASE}-planner")
+KUBE_SCHEDULERS_ROLE = f"role/{RELEASE}-kube-scheduler"  # beside Kubernetes' own
+
+
+def given(release: Installed, *roles: str) -> set[Right]:
+    """All that these roles of the chart give now."""
     found = [
-        yaml.safe_load(kubectl(release.plane, "-n", RELEASE, "get", kind, name, "-o", "yaml"))
-        for kind, name in names
+        yaml.safe_load(kubectl(release.plane, "-n", RELEASE, "get", role, "-o", "yaml"))
+        for role in roles
     ]
     return rights(rule for role in found for rule in role["rules"])
 
 
-def asked(release: Installed) -> set[Right]:
-    """All that the planner asked for."""
+def asked(release: Installed, *, by_planner: bool = True) -> set[Right]:
+    """All that the planner, or kube-scheduler, asked for."""
     seen = requests(release.plane.audit_log, release.account)
-    return {one.right for one in seen if one.agent.startswith(PLANNER)}
+    return {one.right for one in seen if one.agent.startswith(PLANNER) is by_planner}
 
 
 def test_nobody_was_refused(release: Installed) -> None:
@@ -122,7 +187,7 @@ def by_mode(release: Installed) -> dict[str, set[Right]]:
     found = {}
     for mode in ("gated", *OF_ONE_MODE):
         release.set(mode=mode)
-        found[mode] = given(release)
+        found[mode] = given(release, *PLANNERS_ROLES)
     return found
 
 
@@ -146,6 +211,16 @@ def test_the_planner_needs_every_right_it_has(
     assert spare == set()
 
 
+def test_kube_scheduler_needs_every_right_that_the_chart_adds(release: Installed) -> None:
+    used, held = asked(release, by_planner=False), given(release, KUBE_SCHEDULERS_ROLE)
+    assert {right for right in held if not any(covers(right, one) for one in used)} == set()
+
+
+def test_who_evicts_nobody_may_not(release: Installed, by_mode: dict[str, set[Right]]) -> None:
+    release.set(planner__evictions__enabled="false")
+    assert by_mode["gated"] == given(release, *PLANNERS_ROLES) | {EVICT}
+
+
 @pytest.mark.parametrize("mode", OF_ONE_MODE)
 def test_what_one_mode_needs_is_given_in_that_mode_alone(
     by_mode: dict[str, set[Right]], mode: str
@@ -167,6 +242,21 @@ def test_what_is_asked_of_kubectl_is_answered(release: Installed) -> None:
     assert may(release, "update", f"leases/{RELEASE}-scheduler", "-n", RELEASE)
 
 
+def test_who_may_view_a_cluster_may_see_its_queues_and_no_more_of_them(release: Installed) -> None:
+    bind = ("create", "clusterrolebinding", "eve", "--clusterrole=view", "--user=eve")
+    kubectl(release.plane, *bind)
+    until(lambda: eve_may(release, "list"), lambda: "view has the chart's rules")
+    assert not eve_may(release, "update")
+
+
+def eve_may(release: Installed, verb: str) -> bool:
+    try:
+        kubectl(release.plane, "auth", "can-i", "--as=eve", verb, "queues.slacktide.io")
+    except BadInput:
+        return False
+    return True
+
+
 @pytest.mark.parametrize(
     "words",
     [
@@ -182,7 +272,9 @@ def test_what_is_asked_of_kubectl_is_answered(release: Installed) -> None:
         "delete nodes",
         "patch nodes --subresource=status",
         "create configmaps -n default",
-        "update jobs.batch -n default",
+        "create jobs.batch -n default",
+        "delete jobs.batch -n default",
+        "update workloads.kueue.x-k8s.io -n default",
         "delete queues.slacktide.io",
         "update queues.slacktide.io",
         "delete podgroups.scheduling.x-k8s.io -n default",

@@ -67,6 +67,15 @@ class Cluster:
             one.stop()
         self.planners.clear()
 
+    def remove_jobs(self) -> None:
+        """Returns when nothing is left of them: what they make anew would take the next's room."""
+        path = "/apis/batch/v1"
+        for one in self.client.get(f"{path}/jobs").json()["items"]:
+            meta = one["metadata"]
+            where = f"{path}/namespaces/{meta['namespace']}/jobs/{meta['name']}"
+            self.client.delete(where, params={"propagationPolicy": "Background"})
+        self.wait(lambda: not self.client.get("/api/v1/pods").json()["items"], "all pods are gone")
+
     def metric(self, name: str) -> float:
         page = httpx.get(f"http://127.0.0.1:{self.port}/metrics", trust_env=False).text
         name = f"slacktide_scheduler_{name} "
@@ -127,9 +136,10 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 @pytest.fixture
 def cluster(started: Cluster) -> Iterator[Cluster]:
-    """Whatever planners a test starts end with it."""
+    """Whatever planners and Jobs a test starts end with it."""
     yield started
     started.stop_planners()
+    started.remove_jobs()
 
 
 def notes(pod: dict[str, Any]) -> dict[str, str]:
@@ -240,7 +250,7 @@ def test_a_budget_for_disruptions_is_respected(cluster: Cluster) -> None:
         cluster.submit(auditor, gang("high", 4), "sure")
         auditor.wait_whole("high")
         assert there(auditor, "guarded") == 8, "the younger one would have lost less work"
-        assert there(auditor, "older") == 0
+        cluster.wait(lambda: there(auditor, "older") == 0, "the older one goes whole")
 
 
 def test_nobody_is_evicted_for_a_gang_without_a_claim_or_where_it_is_turned_off(
@@ -295,23 +305,24 @@ def test_a_suspended_job_gives_its_place_back_and_keeps_its_age(cluster: Cluster
 
 
 def test_a_gang_whose_pod_failed_backs_off_and_says_so(cluster: Cluster) -> None:
-    cluster.start(**{"backoff-s": "20"})
+    cluster.start(**{"backoff-s": "8"})
     with audited(cluster.plane, "fails") as auditor:
         path = "/apis/batch/v1/namespaces/fails/jobs"
         add(cluster.plane, path, [job("fragile", 2)])
         auditor.wait_whole("fragile")
         cluster.run(auditor, "fragile")
+        cluster.wait(lambda: life(cluster.pods(auditor), "fragile"), "it is seen to run")
         first = next(iter(cluster.pods(auditor)))
         failed_s = time.time()
         cluster.phase(auditor, first, "Failed")
         cluster.wait(lambda: life(cluster.pods(auditor), "fragile").get("setbacks"), "it is told")
         told = life(cluster.pods(auditor), "fragile")
         assert told["phase"] == "queued"
-        assert told["reason"] == "1 of its pods failed: tried again in 20 s"
+        assert told["reason"] == "1 of its pods failed: tried again in 8 s"
         cluster.stop_planners()
-        cluster.start(**{"backoff-s": "20"})
+        cluster.start(**{"backoff-s": "8"})
         auditor.wait(lambda seen: len(seen["fragile"].nodes) == 3, "the third pod is bound")
-        assert time.time() - failed_s >= 19, "also the next planner waits"
+        assert time.time() - failed_s >= 7.5, "also the next planner waits"
 
 
 def test_a_gang_whose_time_is_up_is_ended_with_a_reason(cluster: Cluster) -> None:
@@ -432,12 +443,9 @@ def test_a_queues_status_says_what_it_uses_and_what_is_odd(cluster: Cluster) -> 
     cluster.client.delete(f"{QUEUES}/lost")
 
 
-@pytest.mark.parametrize("after_s", [0.0, 0.3])
-def test_a_planner_killed_while_it_evicts_evicts_nobody_twice(
-    cluster: Cluster, after_s: float
-) -> None:
+def test_a_planner_killed_while_it_evicts_evicts_nobody_twice(cluster: Cluster) -> None:
     first = cluster.start()
-    with audited(cluster.plane, f"killed-{int(after_s * 10)}") as auditor:
+    with audited(cluster.plane, "killed") as auditor:
         for k in range(2):
             cluster.submit(auditor, gang(f"low-{k}", 8), "rest")
             auditor.wait_whole(f"low-{k}")
@@ -445,7 +453,6 @@ def test_a_planner_killed_while_it_evicts_evicts_nobody_twice(
         auditor.wait(
             lambda seen: sum(len(seen[f"low-{k}"].nodes) for k in range(2)) < 16, "it began"
         )
-        time.sleep(after_s)
         first.kill()
         cluster.start()
         auditor.wait_whole("high")

@@ -21,8 +21,11 @@ async def listed(plane: ControlPlane) -> list[Pod]:
 
 
 def test_loaded_pods_are_listed_patched_and_bound_like_others(plane: ControlPlane) -> None:
+    with plane.client() as client:
+        body = {"metadata": {"name": "loaded"}}
+        client.post("/api/v1/namespaces", json=body).raise_for_status()
     load(plane, "minions", [node("loaded-node", holds={"cpu": "8", "pods": "500"})])
-    made = [task(f"loaded-{k}", gated=False) for k in range(300)]
+    made = [task(f"loaded-{k}", gated=False, scheduler="nobody") for k in range(300)]
     load(
         plane,
         "pods",

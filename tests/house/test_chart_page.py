@@ -71,3 +71,13 @@ def test_the_charts_defaults_are_those_of_the_command() -> None:
     assert planner["roundMs"] == ours.every_s * 1_000
     assert planner["windowSeconds"] == ours.window_s
     assert planner["leaseSeconds"] == ours.lease_s
+    assert planner["backoffSeconds"] == ours.lives.first_backoff_s
+    evictions = planner["evictions"]
+    assert (evictions["enabled"], evictions["defragment"]) == (
+        ours.claims.evict,
+        ours.claims.defragment,
+    )
+    assert (evictions["perMinute"], evictions["afterSeconds"]) == (
+        ours.claims.per_minute,
+        ours.claims.after_s,
+    )

@@ -76,9 +76,10 @@ def words_of_the_chart() -> list[str]:
         found = values
         for name in match[1].split("."):
             found = found[name]
-        return str(found)
+        return match[2 if found else 3] if match[2] else str(found)
 
-    shown = re.sub(r"\{\{ \.Values\.([\w.]+) \}\}", default, given)
+    either = r'(?: \| ternary "(.+?)" "(.+?)")?'
+    shown = re.sub(r"\{\{ \.Values\.([\w.]+)" + either + r" \}\}", default, given)
     shown = shown.replace("{{ .Release.Namespace }}", "slacktide")
     words: list[str] = yaml.safe_load(shown)
     return words

@@ -220,13 +220,22 @@ def test_the_next_planner_goes_on_with_what_was_marked_and_unmarks_what_is_old()
 
     pods = marked(runs("old", "n0 n0 n0 n0"), 3_600) + marked(runs("new", "n1 n1 n1 n1"), 5)
     assert mark_of(pods[0]) is not None
+    copy = batch_pod("new-3-again", gang="new", least=4, labels={LABEL_QUEUE: "rest"}, after_s=60)
+    pods = [*pods[:-1], copy]  # one was evicted, and its copy would take its place
     contested = Contested(NODES, pods + waits("high", 4), guaranteed=SURE, after_s=1e9)
     contested.planner.rounds.look(now_s=NOW_S)
-    asyncio.run(contested.claims._inherit())
+    contested.claims.begin()
+
+    async def a_moment() -> None:
+        running = asyncio.ensure_future(contested.claims.run())
+        await asyncio.sleep(0.05)
+        running.cancel()
+
+    asyncio.run(a_moment())
     assert sorted(contested.door.deleted) == sorted(f"old-{k}-again-uid-old-" for k in range(4))
-    contested.round()
-    assert sorted(contested.door.evicted) == ["new-0", "new-1", "new-2", "new-3"]
-    assert len(contested.round(after_s=1)) == 4
+    assert contested.round() == set()
+    assert sorted(contested.door.evicted) == ["new-0", "new-1", "new-2"]
+    assert contested.round(after_s=1) == {"high-0", "high-1", "high-2", "high-3"}
 
 
 @settings(max_examples=40, deadline=None)

@@ -76,7 +76,7 @@ def ahead(snapshot: Snapshot, *, known: bool = True) -> list[int]:
     outcome = plan(snapshot, now_s=NOW_S)
     queue = np.zeros(len(snapshot.running.node), np.int64) if known else None
     found = foreseen(snapshot, outcome, now_s=NOW_S, queue_of_running=queue)
-    return [int(at) if at == NEVER else int(at) - NOW_S for at in found]
+    return [int(at) if at == NEVER else int(at) - NOW_S for at in found.start_s]
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,10 @@ def test_a_queue_comes_down_from_its_maximum_as_its_work_ends() -> None:
 def test_no_more_rounds_are_played_than_wanted() -> None:
     snapshot = cluster([(8, 60, 0)], [(0, 4.0, NOW_S + 500)])
     outcome = plan(snapshot, now_s=NOW_S)
-    assert foreseen(snapshot, outcome, now_s=NOW_S, most_rounds=1).tolist() == [NEVER]
+    found = foreseen(snapshot, outcome, now_s=NOW_S, most_rounds=1)
+    assert (found.start_s.tolist(), found.until_s) == ([NEVER], NOW_S + 500)
+    whole = foreseen(snapshot, outcome, now_s=NOW_S)
+    assert (whole.start_s.tolist(), whole.until_s) == ([NOW_S + 500], None)
 
 
 @settings(max_examples=40, deadline=None)

@@ -59,7 +59,7 @@ def test_nonsense_sells_no_gpu_and_has_a_sentence(text: str, said: str) -> None:
     gpus.put(selling_node("n", gpus=json.dumps(GOOD)))
     assert gpus.put(selling_node("n", gpus=text))
     assert said in gpus.refused["n"]
-    assert gpus.columns({"n": 0}, ()) is None
+    assert gpus.columns({"n": 0}) is None
     gpus.put(selling_node("n", gpus=json.dumps(GOOD)))
     assert not gpus.refused
 
@@ -81,7 +81,7 @@ ANYTHING = st.recursive(
 def test_no_annotation_stops_the_planner(text: str) -> None:
     gpus = KeptGpus()
     gpus.put(selling_node("n", gpus=text))
-    assert (gpus.columns({"n": 0}, ()) is None) or "n" not in gpus.refused
+    assert (gpus.columns({"n": 0}) is None) or "n" not in gpus.refused
 
 
 @pytest.mark.parametrize(

@@ -112,7 +112,7 @@ class Story:
         return f"{one.name} on {one.node}: GPU {devices}"
 
     def left(self, name: str) -> str:
-        columns = self.planner.board.nodes.gpus.columns({name: 0}, ())
+        columns = self.planner.board.nodes.gpus.columns({name: 0})
         assert columns is not None
         gib = [round(bytes_ / 2**30, 1) for bytes_ in columns.free_bytes[0].tolist()]
         return f"{name} has {columns.free_milli[0].tolist()} milli, {gib} GiB"

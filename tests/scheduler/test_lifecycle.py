@@ -207,6 +207,17 @@ def test_back_off_doubles_up_to_its_cap_and_is_forgotten_by_a_good_run() -> None
     assert life.not_before_s - now_s == 10
 
 
+def test_a_pod_that_fails_while_others_are_being_bound_is_a_setback() -> None:
+    settings = LifecycleSettings()
+    life = begun(gang(waiting=2), now_s=0.0)
+    life = step(life, gang(waiting=2), now_s=1.0, settings=settings, planned=True).life
+    found = gang(waiting=1, running=1, failed=1)
+    life = step(life, found, now_s=2.0, settings=settings, planned=True).life
+    assert (life.phase, life.setbacks, life.not_before_s) == (Phase.QUEUED, 1, 12.0)
+    again = step(life, found, now_s=3.0, settings=settings, planned=True).life
+    assert again == life, "each failure counts once"
+
+
 def test_an_elastic_gang_that_keeps_what_it_needs_runs_on() -> None:
     life = begun(gang(running=3), now_s=0.0)
     after = step(life, gang(running=2, waiting=1), now_s=1.0, settings=LifecycleSettings())

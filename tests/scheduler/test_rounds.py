@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from scheduler.app.rounds import Outcome
 from scheduler.core.explain import Blocked
 from scheduler.core.member import Decision, Stage
+from scheduler.core.settling import STAYS_S
 from slacktide.contract import LABEL_QUEUE
 from slacktide.kube.objects import Meta, Pod
 from slacktide.kube.queues import Amounts, Queue, QueueSpec
@@ -19,8 +20,8 @@ from tests.scheduler.boards import NOW_S, Planner, batch_pod, selling_node
 NODES = [selling_node(f"n{k}") for k in range(4)]  # 16 cores
 
 
-def once(planner: Planner, steady_s: float = 0.0) -> Outcome:
-    return asyncio.run(planner.rounds.once(now_s=NOW_S, steady_s=steady_s))
+def once(planner: Planner, steady_s: float = 0.0, *, later_s: float = 0.0) -> Outcome:
+    return asyncio.run(planner.rounds.once(now_s=NOW_S + later_s, steady_s=steady_s))
 
 
 def gang(name: str, size: int, *, milli: int = 1_000, after_s: int = 0) -> list[Pod]:
@@ -57,9 +58,54 @@ def test_what_was_decided_holds_its_room_before_it_is_written() -> None:
 
 
 def test_a_gang_that_is_not_all_there_is_told_what_it_waits_for() -> None:
-    outcome = once(Planner(NODES, gang("g", 6)[:4]))
+    planner = Planner(NODES, gang("g", 6)[:4])
+    outcome = once(planner)
     assert outcome.placed == ()
-    assert [one.reason for one in outcome.unready] == ["has 4 of 6 pods"]
+    assert outcome.unready == (), "the others may just be coming"
+    assert [one.reason for one in once(planner, later_s=STAYS_S).unready] == ["has 4 of 6 pods"]
+    assert once(planner, later_s=9.0).unready == (), "once is enough"
+
+
+def test_a_gang_that_came_in_parts_and_is_whole_is_never_called_short() -> None:
+    pods = gang("g", 6)
+    planner = Planner(NODES, pods[:4])
+    once(planner)
+    for pod in pods[4:]:
+        planner.sees(pod)
+    outcome = once(planner, later_s=STAYS_S)
+    assert outcome.unready == ()
+    assert len(decisions(outcome)) == 6
+
+
+def test_the_loop_has_its_turns_while_thousands_are_looked_at_and_placed() -> None:
+    nodes = [selling_node(f"n{k}", milli=100_000) for k in range(20)]
+    planner = Planner(nodes, [pod for k in range(300) for pod in gang(f"g{k}", 4)])
+    planner.board.touched.update(planner.board.gangs())
+
+    async def meanwhile() -> tuple[int, Outcome]:
+        turns, planning = 0, asyncio.ensure_future(planner.rounds.once(now_s=NOW_S, steady_s=0.0))
+        while not planning.done():
+            await asyncio.sleep(0)
+            turns += 1
+        return turns, planning.result()
+
+    turns, outcome = asyncio.run(meanwhile())
+    assert len(decisions(outcome)) == 1_200
+    assert turns > 10
+
+
+def test_what_ends_while_others_are_assumed_is_not_assumed() -> None:
+    """The loop has its turn between two gangs, and may bring the end of one."""
+    planner = Planner(NODES, gang("g", 2))
+
+    async def gone_meanwhile() -> Outcome:
+        planning = asyncio.ensure_future(planner.rounds.once(now_s=NOW_S, steady_s=0.0))
+        await asyncio.sleep(0)
+        planner.gone(planner.pods["uid-g-0"])
+        return await planning
+
+    assert asyncio.run(gone_meanwhile()).placed == ()
+    assert planner.board.assumed == {}
 
 
 def test_a_refused_task_keeps_its_gang_from_asking_until_it_is_time() -> None:
@@ -92,7 +138,8 @@ def test_queue_use_goes_by_the_gangs_queue() -> None:
 
 def test_a_gang_waits_until_its_queue_is_there() -> None:
     planner = Planner(NODES, [batch_pod("p", labels={LABEL_QUEUE: "night"})])
-    assert [one.reason for one in once(planner).unready] == ["there is no queue night"]
+    unready = once(planner, later_s=STAYS_S).unready
+    assert [one.reason for one in unready] == ["there is no queue night"]
     planner.rounds.queues_changed([Queue(Meta(name="night"))])
     assert len(decisions(once(planner))) == 1
 
@@ -180,6 +227,19 @@ def test_what_others_gates_hold_is_not_placed() -> None:
     one = planner.board.member("uid-p")
     assert one is not None
     assert one.stage is Stage.GATED
+
+
+def test_who_looked_on_for_long_begins_like_who_came_just_now() -> None:
+    decision = Decision(plan="0-x-1", node="n0", tasks=2, epoch=0)
+    there = [batch_pod(f"r-{k}", gang="r", least=2, decision=decision, node="n0") for k in range(2)]
+    fresh = Planner(NODES, [*there, *gang("g", 3)])
+    waited = Planner(NODES, [])
+    for pod in (*there, *gang("g", 3)):
+        waited.sees(pod)
+        asyncio.run(waited.rounds.look_in_turns(now_s=NOW_S))
+    waited.rounds.begin(epoch=0, now_s=NOW_S)
+    assert waited.rounds.standings == fresh.rounds.standings
+    assert decisions(once(waited)) == decisions(once(fresh))
 
 
 def test_a_driver_and_its_workers_start_together_or_not_at_all() -> None:

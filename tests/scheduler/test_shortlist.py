@@ -7,9 +7,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from scheduler.core.constraints import PeerTerm, Rules
+from scheduler.core.constraints import PeerTerm, Rules, Spread
 from scheduler.core.labels import Need, PodGroup
 from scheduler.core.plan import Plan, plan
+from scheduler.core.shortlist import Fitting, Shortlists
+from slacktide.messages import IntArray
 from tests.scheduler.clusters import Gang
 from tests.scheduler.test_neighbours import Site, ruled
 
@@ -21,6 +23,11 @@ SITES = [
 def apart(job: str) -> Rules:
     group = PodGroup(("default",), (Need("job", "In", (job,)),))
     return Rules(labels=(("job", job),), apart=(PeerTerm("host", group),))
+
+
+def spread(job: str) -> Rules:
+    group = PodGroup(("default",), (Need("job", "In", (job,)),))
+    return Rules(labels=(("job", job),), spreads=(Spread(PeerTerm("zone", group), 1, 1),))
 
 
 def told(outcome: Plan) -> list[tuple[int, list[int], list[int]]]:
@@ -48,3 +55,27 @@ def test_the_nodes_found_are_those_that_a_look_at_all_of_them_finds(
         answers.append(told(plan(ruled(SITES, gangs), now_s=0)))
     assert answers[0] == answers[1]
     assert answers[0]
+
+
+@pytest.mark.parametrize("kept", [1, 64])
+@pytest.mark.parametrize("seed", range(4))
+def test_fits_kept_over_all_nodes_are_those_of_a_fresh_look(
+    monkeypatch: pytest.MonkeyPatch, seed: int, kept: int
+) -> None:
+    random = np.random.default_rng(seed)
+    gangs = [
+        (
+            Gang(f"g{g}", tasks=int(random.integers(1, 5)), cores=float(random.integers(1, 3))),
+            spread(f"g{g}") if random.random() < 0.6 else Rules(),
+        )
+        for g in range(60)
+    ]
+    monkeypatch.setattr("scheduler.core.shortlist.MOST_EVERYWHERE", kept)
+    answer = told(plan(ruled(SITES, gangs), now_s=0))
+    monkeypatch.setattr(Shortlists, "everywhere", fresh)
+    assert answer == told(plan(ruled(SITES, gangs), now_s=0))
+    assert any(len(nodes) > 1 for _, nodes, _ in answer)
+
+
+def fresh(_: Shortlists, _kind: int, fitting: Fitting) -> IntArray:
+    return fitting(None)

@@ -30,8 +30,8 @@ FACT = GangFact(
     namespace="team", gang="train", way_in="job", queue="night", state=Phase.QUEUED,
     have=4, need=4, wanted=6, placed=0, cpu_cores=8.0, memory_bytes=16 << 30, priority=0,
     submit_s=NOW_S - 600, waiting_s=600.0, position=2, line=5, cause="NO_ROOM_NOW",
-    reason="other batch tasks hold the room", start_s=NOW_S + 1_500, duration_s=None,
-    nodes=(), decided_s=None,
+    reason="other batch tasks hold the room", start_s=NOW_S + 1_500, start_after_s=None,
+    duration_s=None, nodes=(), decided_s=None, preemptions=0, evicted_s=None,
 )  # fmt: skip
 QUEUE = QueueFact(
     queue="night", parent="", depth=0, guaranteed_cpu_cores=4.0, max_cpu_cores=None, weight=1.0,
@@ -73,6 +73,10 @@ def test_a_waiting_gang_is_told_where_it_is_what_it_has_what_blocks_it_and_when_
             "No start is foreseen: nothing that is expected to end makes way for it.",
         ),
         (
+            {"start_s": None, "start_after_s": NOW_S + 7_200},
+            "No start is foreseen within 2 h, and no further was looked.",
+        ),
+        (
             {"start_s": NOW_S, "position": None, "cause": "NEXT_ROUND"},
             "It starts in the planner's next round.",
         ),
@@ -84,6 +88,14 @@ def test_a_waiting_gang_is_told_where_it_is_what_it_has_what_blocks_it_and_when_
             {"state": Phase.RUNNING, "waiting_s": None, "cause": "", "position": None,
              "nodes": ("a", "b", "c", "d"), "decided_s": int(NOW_S) - 300, "reason": "it runs"},
             "It runs on a, b, c and 1 more, decided 5 min ago: it runs.",
+        ),
+        (
+            {"preemptions": 1},
+            "It lost its place once and kept its age.",
+        ),
+        (
+            {"preemptions": 2, "evicted_s": NOW_S - 120},
+            "Pods of it were evicted for a better claim, last 2 min ago.",
         ),
         (
             {"state": Phase.FAILED, "waiting_s": None, "cause": "", "reason": "pod x has failed"},

@@ -9,10 +9,12 @@ from hypothesis import strategies as st
 from scheduler.app.view import View, Wish
 from scheduler.core.answers import UNTOLD
 from scheduler.core.gang_facts import GangFact
-from scheduler.core.lifecycle import Phase
+from scheduler.core.life_note import life_text
+from scheduler.core.lifecycle import Life, Phase
 from scheduler.core.member import Decision, Stage
 from slacktide.contract import (
     ANNOTATION_DURATION,
+    ANNOTATION_LIFE,
     ANNOTATION_REASON,
     ANNOTATION_RESERVED,
     LABEL_QUEUE,
@@ -120,6 +122,27 @@ def test_a_gang_that_room_is_kept_for_is_seen_to_hold_the_reservation() -> None:
         picture = view_of(ONE, pods(notes)).picture(now_s=late_s)
         causes = {one.gang: one.cause for one in picture.gangs if one.waits}
         assert [name for name, cause in causes.items() if cause == "HOLDS_RESERVATION"] == [holds]
+
+
+def test_a_gang_that_lost_its_place_is_told_so_until_its_back_off_ends() -> None:
+    life = Life(
+        phase=Phase.PREEMPTED,
+        reason="it made room: tried again in 20 s",
+        submit_s=AT_S - 60.0,
+        since_s=NOW_S - 5,
+        not_before_s=NOW_S + 15,
+        runs=1,
+        preemptions=2,
+        evicted_s=NOW_S - 5,
+    )
+    view = view_of(NODES, gang("g", 2, annotations={ANNOTATION_LIFE: life_text(life)}))
+    found = fact(view, "g")
+    assert (found.state, found.cause) == (Phase.PREEMPTED, "BACKING_OFF")
+    assert (found.preemptions, found.evicted_s) == (2, NOW_S - 5)
+    assert found.reason == "it made room: tried again in 20 s"
+    assert found.waiting_s == NOW_S - (AT_S - 60)
+    later = facts(view.picture(now_s=NOW_S + 16))["g"]
+    assert later.cause == "NEXT_ROUND"
 
 
 def test_where_the_planner_cannot_be_asked_its_own_words_are_shown() -> None:

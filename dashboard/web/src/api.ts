@@ -295,9 +295,12 @@ export interface GangFact {
   cause: string;
   reason: string;
   start_s: Maybe;
+  start_after_s: Maybe;
   duration_s: Maybe;
   nodes: string[];
   decided_s: Maybe;
+  preemptions: number;
+  evicted_s: Maybe;
 }
 
 export interface LiveGangs {

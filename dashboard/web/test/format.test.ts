@@ -6,6 +6,8 @@ import * as format from "../src/format.ts";
 const plain = (text: string) => text.replaceAll("\u00a0", " ");
 
 const table: [string, string, string][] = [
+  ["a real time is the same for everybody", format.timeOfDay(1_767_225_605.9), "2026-01-01 00:00:05 UTC"],
+  ["an unknown time", format.timeOfDay(null), "–"],
   ["a share", format.percent(0.112), "11.2 %"],
   ["a small share keeps its digits", format.percent(0.00041), "0.041 %"],
   ["a share below what can be shown", format.percent(3e-7), "< 0.001 %"],

@@ -145,10 +145,12 @@ def stated(pods: Sequence[Pod], name: str) -> tuple[int | None, str]:
     Raises:
         BadInput: one of them states no number.
     """
+    texts = {
+        text: pod for pod in pods if (text := annotation(pod.metadata, name) or label(pod, name))
+    }
     numbers = {
         whole_number(text, where=f"{name} of pod {pod.metadata.namespace}/{pod.metadata.name}")
-        for pod in pods
-        if (text := annotation(pod.metadata, name) or label(pod, name))
+        for text, pod in texts.items()
     }
     if not numbers:
         return None, ""

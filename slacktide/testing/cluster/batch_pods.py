@@ -20,6 +20,7 @@ from slacktide.contract import (
 from slacktide.testing.cluster.control_plane import ControlPlane
 from slacktide.testing.cluster.processes import Process
 
+NATIVE_VERSION: Final = "v1alpha2"
 PROGRAM: Final = "from scheduler.app.serve_command import scheduler; scheduler()"
 
 
@@ -88,6 +89,28 @@ def task(
 def gang(name: str, size: int, *, milli: int = 1_000, gated: bool = True) -> list[dict[str, Any]]:
     """Its pods."""
     return [task(f"{name}-{k}", name, least=size, milli=milli, gated=gated) for k in range(size)]
+
+
+def pod_group(name: str, size: int) -> dict[str, Any]:
+    """Kubernetes' own PodGroup: as many pods of it start together."""
+    policy = {"gang": {"minCount": size}}
+    return {
+        "apiVersion": f"scheduling.k8s.io/{NATIVE_VERSION}",
+        "kind": "PodGroup",
+        "metadata": {"name": name},
+        "spec": {"schedulingPolicy": policy},
+    }
+
+
+def native_gang(name: str, size: int, *, milli: int = 1_000) -> list[dict[str, Any]]:
+    """The same pods for kube-scheduler alone, as members of its PodGroup."""
+    pods = gang(name, size, milli=milli, gated=False)
+    for pod in pods:
+        amounts = pod["spec"]["containers"][0]["resources"]
+        for kind in ("requests", "limits"):
+            amounts[kind] = {RESOURCE_BATCH_CPU: amounts[kind][RESOURCE_BATCH_CPU]}
+        pod["spec"]["schedulingGroup"] = {"podGroupName": name}
+    return pods
 
 
 def answers(port: int, path: str = "/readyz") -> bool:

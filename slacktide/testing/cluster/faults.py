@@ -31,8 +31,8 @@ def survive_kills(
     *,
     kills: int,
     seed: int,
-    gangs: int = 3,
-    size: int = 10,
+    gangs: int = 1,
+    size: int = 40,
 ) -> Survived:
     """Submits gangs and kills the planner while they bind, again and again, until all are whole.
 

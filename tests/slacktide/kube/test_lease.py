@@ -81,3 +81,16 @@ def test_never_two_writers_at_any_pace_and_with_any_clocks(
             w.me for w, skew in zip(watchers, skews, strict=True) if w.may_write(now_s + skew)
         ]
         assert len(writers) <= 1
+
+
+@given(st.floats(0.0, 100.0), st.floats(0.0, 30.0))
+def test_who_waits_for_what_is_left_waits_just_long_enough(seen_s: float, later_s: float) -> None:
+    second = Watcher("b").saw(Held("a", "1", 0), seen_s)
+    due_s = seen_s + later_s + second.left_s(seen_s + later_s)
+    assert second.step(due_s + 0.01) is Step.TAKE
+    assert later_s > DURATION_S or second.step(due_s - 0.01) is Step.WAIT
+
+
+def test_nothing_is_left_of_a_lease_that_nobody_holds() -> None:
+    assert Watcher("b").left_s(3.0) == 0.0
+    assert Watcher("b").saw(Held("", "7", 0), 3.0).left_s(3.0) == 0.0

@@ -127,8 +127,9 @@ function key(row: GangFact): string {
 /** When it starts, seen from the moment that the page shows. */
 function starts(row: GangFact): string {
   if (!known(row.position)) return known(row.start_s) ? "now" : DASH;
-  if (!known(row.start_s)) return "not foreseen";
-  const aheadS = row.start_s - (moment.value?.at_s ?? row.start_s);
+  const nowS = moment.value?.at_s ?? row.start_s ?? 0;
+  if (!known(row.start_s)) return known(row.start_after_s) ? `after ${duration(row.start_after_s - nowS)}` : "not foreseen";
+  const aheadS = row.start_s - nowS;
   return aheadS <= 0 ? "now" : `in ${duration(aheadS)}`;
 }
 
