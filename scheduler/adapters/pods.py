@@ -11,6 +11,10 @@ from decimal import ROUND_CEILING
 from functools import lru_cache
 from typing import Final
 
+import msgspec
+from msgspec.structs import replace
+
+from scheduler.adapters.copying import unpinned
 from scheduler.adapters.gpu_notes import KOORDINATOR_GPUS, gpu_asked
 from scheduler.core.member import Member, Stage, decision_of
 from scheduler.core.members import created_s
@@ -134,6 +138,15 @@ def _is_plain(pod: Pod) -> bool:
     if any(one.persistent_volume_claim or one.ephemeral for one in spec.volumes):
         return False
     return all(_only_ours(one) for one in (*spec.containers, *spec.init_containers))
+
+
+def runs_anywhere(pod: Pod, *, pin: str) -> bool:
+    """Whether nothing but oversold resources, and our own pin to a node, decides where it runs."""
+    wishes = pod.spec.affinity
+    if bytes(wishes) and unpinned(msgspec.json.decode(wishes) or {}, pin):
+        return False
+    free = replace(pod, spec=replace(pod.spec, affinity=msgspec.Raw()))
+    return not _minds(free) and _is_plain(free)
 
 
 def _minds(pod: Pod) -> bool:

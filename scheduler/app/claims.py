@@ -23,6 +23,7 @@ import structlog
 from scheduler.adapters.asking import MILLI, Asking
 from scheduler.adapters.at_stake import AtStake, at_stake, leaving
 from scheduler.adapters.board import Board
+from scheduler.adapters.pods import runs_anywhere
 from scheduler.adapters.setting_aside import Hold
 from scheduler.app.evicting import Evicting, mark_of
 from scheduler.app.lives import Lives
@@ -292,14 +293,14 @@ class Claims:
         Who holds GPUs is not: places to move to are judged by cores and memory alone.
         """
         movable = np.array(
-            [
-                all(one.plain and one.gpu is None for one in self.board.members(key))
-                for key in stake.keys
-            ],
-            np.bool_,
+            [all(map(self._may_move, self.board.members(key))) for key in stake.keys], np.bool_
         )
         may_lose = np.where(movable, stake.gangs.may_lose, 0)
         return replace(stake, gangs=replace(stake.gangs, may_lose=may_lose))
+
+    def _may_move(self, one: Member) -> bool:
+        pod = self.rounds.pod_of(one.uid)
+        return one.gpu is None and pod is not None and runs_anywhere(pod, pin=one.node)
 
     def _once_left(self, after: Aftermath) -> Aftermath:
         """The same with the room of tasks that are leaving already: it needs no victim."""

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from scheduler.adapters.release import pinned
 from scheduler.app.evicting import mark_of
 from scheduler.core.lifecycle import Phase
 from scheduler.core.member import Decision
@@ -288,6 +289,36 @@ def bind(contested: Contested) -> None:
                 priority=pod.spec.priority,
             )
         )
+
+
+HERE = pinned(msgspec.Raw(), "n1")
+
+
+@pytest.mark.parametrize(
+    ("wishes", "moved"),
+    [
+        ({}, 2),
+        ({"affinity": HERE}, 2),
+        ({"affinity": HERE | {"podAntiAffinity": {"x": []}}}, 0),
+        ({"affinity": pinned(msgspec.Raw(), "n2")}, 0),
+        ({"nodeSelector": {"zone": "a"}, "affinity": HERE}, 0),
+    ],
+    ids=["anywhere", "pinned by us", "minds others", "wants another", "wants a zone"],
+)
+def test_only_who_may_run_anywhere_is_moved_our_own_pin_apart(
+    wishes: dict[str, Any], moved: int
+) -> None:
+    stays = runs("old", "n0 n0", at_s=-1_000)
+    contested = Contested(
+        NODES,
+        stays + runs("new", "n1 n1", **wishes) + waits("large", 1, milli=4_000),
+        guaranteed={"sure": 0, "rest": 0},
+        evict=False,
+        defragment=True,
+        budgets=(budget({"matchLabels": {"app": "old"}}, 0),),
+    )
+    contested.round()
+    assert len(contested.door.evicted) == moved
 
 
 def test_lost_places_are_told_by_lives() -> None:
