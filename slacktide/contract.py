@@ -82,6 +82,16 @@ ANNOTATION_MIRROR_POD: Final = "kubernetes.io/config.mirror"  # a static pod's s
 ANNOTATION_DURATION: Final = f"{GROUP}/expected-duration"  # "2h", as its owner expects it
 ANNOTATION_TIME_LIMIT: Final = f"{GROUP}/time-limit"  # "24h" of running, then it has failed
 DEFAULT_QUEUE: Final = "default"
+# What the planner alone may say of a pod; the door takes it from whoever else says it.
+PLANNERS_OWN: Final = (
+    ANNOTATION_DECISION,
+    ANNOTATION_EVICTION,
+    ANNOTATION_GPU_DEVICES,
+    ANNOTATION_LIFE,
+    ANNOTATION_REPLACES,
+    ANNOTATION_RESERVED,
+    ANNOTATION_SUBMITTED,
+)
 
 # How the peers name a gang, its roles and its queue. Read from their public API definitions:
 # scheduler-plugins apis/scheduling/v1alpha1, koordinator apis/extension, volcano apis

@@ -8,7 +8,8 @@ pod is not touched at all.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import cast
 
 from admission.core.batch import as_batch
 from admission.core.classify import Classified, classify
@@ -44,6 +45,7 @@ def review(
     namespace_labels: Mapping[str, str],
     recommendations: Iterable[Recommendation] = (),
     scaled_on: frozenset[str] = frozenset(),
+    by_planner: bool = False,
 ) -> Review:
     """What to do with a new pod.
 
@@ -53,6 +55,8 @@ def review(
         namespace_labels: the namespace's labels from the cache, never from the request.
         recommendations: of the pod's workload, one a container; none where there are none.
         scaled_on: resources that an autoscaler of the workload steers by.
+        by_planner: whether the request is of the planner's account: its copy of a pod keeps what
+            it says of it; nobody else's new pod says anything in the planner's name.
     """
     try:
         read = read_pod(pod)
@@ -66,7 +70,10 @@ def review(
     if classified.conflict and policy.reject_conflicts:
         reason = f"refused: {classified.conflict}"
         return Review(False, classified.pod_class, (), _shortened(classified.warnings), reason)
-    return _rewritten(read, classified, policy, tuple(recommendations), scaled_on)
+    own = read if by_planner else _in_its_own_name(read)
+    return _rewritten(
+        own, classified, policy, tuple(recommendations), scaled_on, before=read.document
+    )
 
 
 def _rewritten(
@@ -75,6 +82,8 @@ def _rewritten(
     policy: Policy,
     recommendations: tuple[Recommendation, ...],
     scaled_on: frozenset[str],
+    *,
+    before: object,
 ) -> Review:
     warnings = classified.warnings
     reasons: tuple[str, ...] = (classified.reason,)
@@ -86,8 +95,19 @@ def _rewritten(
         document, more = right_sized(pod, recommendations, scaled_on=scaled_on, policy=policy)
         reasons += more
     reason = "; ".join(reasons)
-    patch = difference(pod.document, _labelled(document, pod, classified, reason))
+    patch = difference(before, _labelled(document, pod, classified, reason))
     return Review(True, classified.pod_class, patch, _shortened(warnings), reason)
+
+
+def _in_its_own_name(pod: Pod) -> Pod:
+    """Without what only the planner may say of a pod."""
+    own = {
+        name: said for name, said in pod.annotations.items() if name not in contract.PLANNERS_OWN
+    }
+    if len(own) == len(pod.annotations):
+        return pod
+    document = with_value(pod.document, ("metadata", "annotations"), own)
+    return replace(pod, document=cast("Mapping[str, object]", document), annotations=own)
 
 
 def _labelled(document: object, pod: Pod, classified: Classified, reason: str) -> object:

@@ -1,7 +1,8 @@
 """Room and quota that are kept for a gang while those who make way for it are leaving.
 
 Always holds: what is set aside is seen by nobody but the gang it is for, and only while its round's
-columns are made; the board's own books are the same before and after.
+columns are made; the board's own books are the same before and after. No GPUs are: a gang that asks
+for any makes no claim (`core/evict`, `core/defragment`).
 """
 
 from __future__ import annotations

@@ -287,11 +287,18 @@ class Claims:
         )
 
     def _plain_ones(self, stake: AtStake) -> AtStake:
-        """Only gangs that may run anywhere are moved: others might find no place again."""
-        bound = np.array(
-            [all(one.plain for one in self.board.members(key)) for key in stake.keys], np.bool_
+        """Only gangs that may run anywhere are moved: others might find no place again.
+
+        Who holds GPUs is not: places to move to are judged by cores and memory alone.
+        """
+        movable = np.array(
+            [
+                all(one.plain and one.gpu is None for one in self.board.members(key))
+                for key in stake.keys
+            ],
+            np.bool_,
         )
-        may_lose = np.where(bound, stake.gangs.may_lose, 0)
+        may_lose = np.where(movable, stake.gangs.may_lose, 0)
         return replace(stake, gangs=replace(stake.gangs, may_lose=may_lose))
 
     def _once_left(self, after: Aftermath) -> Aftermath:

@@ -62,7 +62,8 @@ def defragment(
 ) -> Moves | None:
     """Moves for the largest pending gang that they help and that they pay for; None for none.
 
-    Gangs of one role, whose tasks do not bind each other, are considered.
+    Gangs of one role, whose tasks do not bind each other and ask for no GPUs, are considered. No
+    task of `running` holds GPUs, unless its gang may lose nobody: devices are not looked at.
     """
     settings = settings or MoveSettings()
     after = outcome.aftermath

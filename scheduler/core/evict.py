@@ -60,7 +60,8 @@ def eviction(
 ) -> Eviction | None:
     """The least harmful eviction for the first pending gang that has a claim and can be helped.
 
-    Gangs of one role, whose tasks do not bind each other, are helped; others wait for room to come.
+    Gangs of one role, whose tasks do not bind each other and ask for no GPUs, are helped; others
+    wait for room to come. Victims may hold GPUs: those return with the rest.
     """
     settings = settings or EvictionSettings()
     after = outcome.aftermath

@@ -33,6 +33,7 @@ keys = st.sampled_from(
         contract.LABEL_QOS_KATALYST,
         contract.LABEL_QOS_VOLCANO,
         contract.ANNOTATION_GANG_NAME,
+        contract.ANNOTATION_DECISION,
         contract.ANNOTATION_RIGHTSIZE,
         contract.ANNOTATION_ORIGINAL_REQUESTS,
         "a~b/c",

@@ -79,6 +79,18 @@ def test_a_pod_that_nobody_calls_offline_is_not_touched() -> None:
     assert answer == Review(True, "LS", (), (), "LS, as nobody says otherwise")
 
 
+@pytest.mark.parametrize("labels", [{}, BE])
+def test_nobody_but_the_planner_speaks_in_the_planners_name(
+    labels: dict[str, str], apply_patch: Applier
+) -> None:
+    mine = {contract.ANNOTATION_DURATION: "2h"}
+    forged = pod(labels=labels, annotations=dict.fromkeys(contract.PLANNERS_OWN, "x") | mine)
+    expected = patched(pod(labels=labels, annotations=mine), apply_patch)
+    assert patched(forged, apply_patch) == expected
+    copied = patched(forged, apply_patch, by_planner=True)
+    assert set(contract.PLANNERS_OWN) < set(copied["metadata"]["annotations"])
+
+
 def test_an_offline_pod_asks_for_oversold_resources_below_everybody(apply_patch: Applier) -> None:
     offline = pod(
         labels=BE,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from copy import deepcopy
 from decimal import Decimal
 from typing import Any
@@ -13,10 +14,12 @@ import pytest
 from admission.core.policy import Policy
 from admission.core.review import review
 from slacktide.contract import (
+    ANNOTATION_DURATION,
     GATE_GANG,
     LABEL_QOS_CLASS,
     LABEL_QOS_KATALYST,
     LABEL_QOS_VOLCANO,
+    PLANNERS_OWN,
     PRIORITY_CLASS_BATCH,
     QOS_BE,
     RESOURCE_TASK,
@@ -33,6 +36,8 @@ BE = {LABEL_QOS_CLASS: "BE"}
 ONLINE_CLASS, MID_CLASS = "online", "mid"
 PRIORITIES = {ONLINE_CLASS: 9500, MID_CLASS: 7500}
 DRY = {"dryRun": "All"}
+SAID = dict.fromkeys(PLANNERS_OWN, "x")
+MINE = {ANNOTATION_DURATION: "2h"}
 
 
 @pytest.fixture(scope="module")
@@ -48,8 +53,8 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
                 path = "/apis/scheduling.k8s.io/v1/priorityclasses"
                 client.post(path, json=body).raise_for_status()
             until(
-                lambda: is_offline(admitted(client, ORDINARY_SPACE, pod(labels=BE))),
-                lambda: "the API server knows its new policy",
+                lambda: is_passed(admitted(client, ORDINARY_SPACE, pod(labels=BE, notes=SAID))),
+                lambda: "the API server knows its new policies",
             )
         yield made
 
@@ -78,8 +83,9 @@ def admitted(client: httpx.Client, space: str, body: dict[str, Any]) -> dict[str
     return found
 
 
-def is_offline(found: dict[str, Any]) -> bool:
-    return bool(found["spec"]["schedulerName"] == SCHEDULER_OFFLINE)
+def is_passed(found: dict[str, Any]) -> bool:
+    """Whether both policies have seen it."""
+    return bool(found["spec"]["schedulerName"] == SCHEDULER_OFFLINE and not owned(found))
 
 
 def amounts(found: dict[str, Any]) -> list[dict[str, dict[str, Decimal]]]:
@@ -140,6 +146,7 @@ PODS: dict[str, dict[str, Any]] = {
     "mid by priority": pod(priorityClassName=MID_CLASS),
     "mid, offline by label": pod(labels=BE, priorityClassName=MID_CLASS),
     "another scheduler": pod(labels=BE, schedulerName="volcano"),
+    "with what the planner alone may say": pod(labels=BE, notes=SAID),
     "asks for nothing": pod(labels=BE, containers=[{"name": "task", "image": "none"}]),
     "asks by limits": pod(labels=BE, containers=[asking({}, {"cpu": "2", "memory": "1G"})]),
     "asks and is limited": pod(
@@ -173,6 +180,7 @@ def test_the_door_and_the_room_agree(release: Installed, space: str, body: dict[
         wanted, pod_class = by_room(client, space, body)
     assert marked(found) == gates(found) == (pod_class == QOS_BE)
     assert amounts(found) == amounts(wanted)
+    assert owned(found) == owned(wanted) == {}
     for name in ("schedulerName", "priorityClassName"):
         assert found["spec"].get(name) == wanted["spec"].get(name, DEFAULTS.get(name))
     if pod_class == QOS_BE:
@@ -180,6 +188,12 @@ def test_the_door_and_the_room_agree(release: Installed, space: str, body: dict[
         assert 3000 <= found["spec"]["priority"] <= 7999
     else:
         assert found["metadata"].get("labels", {}) == body["metadata"]["labels"]
+
+
+def owned(found: dict[str, Any]) -> dict[str, str]:
+    """What the pod has of the planner's annotations."""
+    notes = found["metadata"].get("annotations") or {}
+    return {name: value for name, value in notes.items() if name in PLANNERS_OWN}
 
 
 DEFAULTS = {"schedulerName": "default-scheduler"}
@@ -225,3 +239,56 @@ def test_the_extender_mode_gates_nothing(release: Installed) -> None:
             lambda: "the API server knows its new policy",
         )
         assert marked(admitted(client, ORDINARY_SPACE, pod(labels=BE)))
+
+
+@contextmanager
+def as_planner(release: Installed) -> Iterator[httpx.Client]:
+    """As the chart's account."""
+    with release.plane.client() as client:
+        client.headers["Impersonate-User"] = release.account
+        yield client
+
+
+@pytest.mark.parametrize("space", [ORDINARY_SPACE, "kube-system"])
+@pytest.mark.parametrize(
+    "spec", [{}, {"nodeName": "n0"}, {"priorityClassName": PRIORITY_CLASS_BATCH}], ids=str
+)
+def test_a_new_pod_keeps_of_the_planners_annotations_only_what_the_planner_wrote(
+    release: Installed, space: str, spec: dict[str, Any]
+) -> None:
+    body = pod(notes=SAID | MINE, **spec)
+    with release.plane.client() as client, as_planner(release) as planner:
+        assert admitted(client, space, body)["metadata"]["annotations"] == MINE
+        assert admitted(planner, space, body)["metadata"]["annotations"] == SAID | MINE
+
+
+@pytest.mark.parametrize(
+    ("forged", "left"),
+    [
+        ({ANNOTATION_DURATION: "3h"}, {ANNOTATION_DURATION: "3h"}),
+        (dict.fromkeys(PLANNERS_OWN, "forged"), MINE),
+        (dict.fromkeys(PLANNERS_OWN), MINE),
+        (None, {}),
+    ],
+    ids=["another's", "changed", "removed", "all removed"],
+)
+def test_who_changes_a_pod_changes_nothing_that_the_planner_said(
+    release: Installed, forged: dict[str, str | None] | None, left: dict[str, str]
+) -> None:
+    def patched(client: httpx.Client, notes: Mapping[str, str | None] | None) -> dict[str, str]:
+        kind = {"Content-Type": "application/merge-patch+json"}
+        given = {"metadata": {"annotations": notes}}
+        answer = client.patch(path, json=given, headers=kind).raise_for_status().json()
+        found: dict[str, str] = answer["metadata"].get("annotations", {})
+        return found
+
+    path = f"/api/v1/namespaces/{ORDINARY_SPACE}/pods/one"
+    with release.plane.client() as client, as_planner(release) as planner:
+        spaced = path.rpartition("/")[0]
+        client.post(spaced, json=pod(labels=BE, notes=MINE)).raise_for_status()
+        try:
+            assert patched(planner, SAID) == SAID | MINE
+            assert patched(client, forged) == SAID | left
+            assert patched(planner, dict.fromkeys(PLANNERS_OWN)) == left
+        finally:
+            client.delete(path, params={"gracePeriodSeconds": 0}).raise_for_status()

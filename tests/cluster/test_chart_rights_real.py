@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 import yaml
@@ -157,7 +158,16 @@ EVICT = Right("", "pods/eviction", "create")
 
 
 PLANNERS_ROLES = (f"clusterrole/{RELEASE}-{RELEASE}-planner", f"role/{RELEASE}-planner")
-KUBE_SCHEDULERS_ROLE = f"role/{RELEASE}-kube-scheduler"  # beside Kubernetes' own
+KUBE_SCHEDULERS_ROLE = f"role/{RELEASE}-kube-scheduler"
+KUBE_SCHEDULERS_ROLES = (
+    KUBE_SCHEDULERS_ROLE,
+    f"clusterrole/{RELEASE}-{RELEASE}-kube-scheduler",
+    "clusterrole/system:volume-scheduler",
+)
+
+
+def rule(group: str, resource: str, *verbs: str, **more: Any) -> dict[str, Any]:
+    return {"apiGroups": [group], "resources": [resource], "verbs": verbs, **more}
 
 
 def given(release: Installed, *roles: str) -> set[Right]:
@@ -214,6 +224,39 @@ def test_the_planner_needs_every_right_it_has(
 def test_kube_scheduler_needs_every_right_that_the_chart_adds(release: Installed) -> None:
     used, held = asked(release, by_planner=False), given(release, KUBE_SCHEDULERS_ROLE)
     assert {right for right in held if not any(covers(right, one) for one in used)} == set()
+
+
+def test_kube_schedulers_roles_are_enough_for_it(release: Installed) -> None:
+    held, used = given(release, *KUBE_SCHEDULERS_ROLES), asked(release, by_planner=False)
+    missing = {one for one in used if not any(covers(right, one) for right in held)}
+    assert {(one.resource, one.name) for one in missing} == {WHO_IS_WHO}
+
+
+def test_kube_scheduler_may_do_what_kubernetes_lets_its_own_do_but_for_these(
+    release: Installed,
+) -> None:
+    """What a later Kubernetes adds is seen here, and taken over or named."""
+    held = given(release, *KUBE_SCHEDULERS_ROLES[1:])
+    own = given(release, "clusterrole/system:kube-scheduler", KUBE_SCHEDULERS_ROLES[2])
+    assert own - held == rights(NOT_TAKEN_OVER)
+    assert held - own == rights([OF_A_FEATURE_GATE])
+
+
+# By a role of Kubernetes for every server that has callers to tell apart.
+WHO_IS_WHO = ("configmaps", "extension-apiserver-authentication")
+READ = ("get", "list", "watch")
+OF_A_FEATURE_GATE = rule("resource.k8s.io", "devicetaintrules", *READ)  # off here
+WRITE = ("create", "update", "patch", "delete", "deletecollection")
+NOT_TAKEN_OVER: tuple[dict[str, Any], ...] = (
+    # The main scheduler's lease: who may update it can take that scheduler out of service.
+    rule("coordination.k8s.io", "leases", *READ, "update", resourceNames=["kube-scheduler"]),
+    rule("coordination.k8s.io", "leases", "create"),  # in the release's namespace alone
+    rule("coordination.k8s.io", "leasecandidates", *READ, *WRITE),  # leaders elect themselves here
+    rule("", "pods", "delete"),  # it preempts nobody here
+    rule("", "pods/status", "update"),  # it patches
+    rule("", "bindings", "create"),  # as pods/binding, which it uses
+    rule("extensions", "replicasets", *READ),  # gone since Kubernetes 1.16
+)
 
 
 def test_who_evicts_nobody_may_not(release: Installed, by_mode: dict[str, set[Right]]) -> None:
@@ -283,6 +326,8 @@ def eve_may(release: Installed, verb: str) -> bool:
         "escalate clusterroles.rbac.authorization.k8s.io",
         "impersonate users",
         "update leases/another -n " + RELEASE,
+        "update leases/kube-scheduler -n kube-system",
+        "create leases -n kube-system",
         "delete customresourcedefinitions.apiextensions.k8s.io",
         "update mutatingadmissionpolicies.admissionregistration.k8s.io",
     ],

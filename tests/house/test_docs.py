@@ -48,3 +48,9 @@ def test_links_between_pages_lead_somewhere(page: str) -> None:
     for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", (ROOT / page).read_text()):
         if "://" not in target:
             assert ((ROOT / page).parent / target).exists(), f"{page}: {target}"
+
+
+def test_every_benchmark_is_on_the_page_of_benchmarks() -> None:
+    there = {file.stem for file in (ROOT / "bench").glob("[!_]*.py")} - {"figures"}
+    page = (ROOT / "docs/benchmarks.md").read_text()
+    assert set(re.findall(r"python -m bench\.([a-z]\w*)", page)) == there
