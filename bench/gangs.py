@@ -43,6 +43,7 @@ from slacktide.testing.cluster.supervised import Supervised
 HOLDS = {"cpu": "32", "memory": "64Gi", "pods": "110", RESOURCE_BATCH_CPU: "16000"}
 NODES = 500
 KILLS = 50
+GANGS_AT_ONCE = 3  # while the planner is killed
 WITHIN_S = 600.0
 NATIVE = f"kube-scheduler's own gangs (PodGroup {NATIVE_VERSION}), client limits raised"
 OURS = ("gated", "direct")
@@ -173,7 +174,9 @@ def faults(kills: int, seed: int) -> None:
         plane.scheduler(extended(port), name="offline-scheduler")
         names = itertools.count()
         supervised = Supervised(lambda: planner(plane, port=port, name=f"planner-{next(names)}"))
-        found = survive_kills(plane, auditor, supervised, kills=kills, seed=seed)
+        found = survive_kills(
+            plane, auditor, supervised, kills=kills, seed=seed, gangs=GANGS_AT_ONCE
+        )
         supervised.stop()
         moved = sum(len(seen.moved) for seen in auditor.gangs.values())
     say("gangs", "kills", [found.kills], "", seed=seed)

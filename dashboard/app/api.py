@@ -18,8 +18,8 @@ from dashboard.app.answers import (
     progress,
     run_details,
 )
-from dashboard.app.events import Events
-from dashboard.app.runbook import RunBook
+from dashboard.app.runbook import Page, RunBook
+from dashboard.app.streams import Streams
 from dashboard.core.frame_log import RunView
 from dashboard.core.node_views import HeatMap, NodeSeries, heat_map, node_series
 from dashboard.core.overview import Overview, overview
@@ -40,7 +40,7 @@ NO_REASON = "No forecast has been made for this node yet."
 Name = Annotated[str, Query(max_length=253)]
 
 
-def api_routes(runbook: RunBook, events: Events) -> APIRouter:
+def api_routes(runbook: RunBook, events: Streams[Page]) -> APIRouter:
     """All routes under /api/v1, and the health check."""
     routes = APIRouter()
     _add_run_routes(routes, runbook, events)
@@ -49,7 +49,7 @@ def api_routes(runbook: RunBook, events: Events) -> APIRouter:
     return routes
 
 
-def _add_run_routes(routes: APIRouter, runbook: RunBook, events: Events) -> None:
+def _add_run_routes(routes: APIRouter, runbook: RunBook, events: Streams[Page]) -> None:
     @routes.get("/healthz", response_model=Health)
     def healthz() -> Response:
         """The server answers; needs no run."""
@@ -80,13 +80,7 @@ def _add_run_routes(routes: APIRouter, runbook: RunBook, events: Events) -> None
     @routes.get("/api/v1/events", response_class=StreamingResponse)
     async def live_events() -> Response:
         """Server-sent events: `tick` with clock, headline and new points; `bye` at the end."""
-        if events.full:
-            raise HTTPException(503, "Too many pages are open; close one.")
-        return StreamingResponse(
-            events.stream(),
-            media_type="text/event-stream",
-            headers={"cache-control": "no-store", "x-accel-buffering": "no"},
-        )
+        return events.answer()
 
 
 def _add_node_routes(routes: APIRouter, runbook: RunBook) -> None:

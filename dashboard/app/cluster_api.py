@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path as Folder
 from typing import Annotated
@@ -15,9 +12,9 @@ from pydantic_core import to_json
 
 from dashboard.app.answers import Health, Source, answer
 from dashboard.app.cluster_book import ClusterBook, Sheet
-from dashboard.app.events import HEARTBEAT_S, MAX_LISTENERS, POLL_S
 from dashboard.app.pages import BUILT_PAGES
 from dashboard.app.server import add_pages, bare_app
+from dashboard.app.streams import Streams
 from scheduler.core.gang_facts import HELPS, GangFact
 from scheduler.core.lifecycle import Phase
 from scheduler.core.picture import ClusterFact, DecisionFact, NodeFact, Picture, PlannerFact
@@ -75,7 +72,7 @@ class LiveNodes:
 
 def create_cluster_app(book: ClusterBook, *, pages: Folder = BUILT_PAGES) -> FastAPI:
     """An application that shows one cluster book, to this machine alone."""
-    moments = Moments(book)
+    moments = cluster_events(book)
     app = bare_app()
     app.state.ending = moments.close
     app.include_router(cluster_routes(book, moments))
@@ -84,7 +81,7 @@ def create_cluster_app(book: ClusterBook, *, pages: Folder = BUILT_PAGES) -> Fas
     return app
 
 
-def cluster_routes(book: ClusterBook, moments: Moments) -> APIRouter:
+def cluster_routes(book: ClusterBook, moments: Streams[Sheet]) -> APIRouter:
     """All routes under /api/v1/cluster, and the health check."""
     routes = APIRouter()
 
@@ -106,13 +103,7 @@ def cluster_routes(book: ClusterBook, moments: Moments) -> APIRouter:
     @routes.get("/api/v1/cluster/events", response_class=StreamingResponse)
     async def live_events() -> Response:
         """Server-sent events: `tick` with each new moment; `bye` at the end."""
-        if moments.full:
-            raise HTTPException(503, "Too many pages are open; close one.")
-        return StreamingResponse(
-            moments.stream(),
-            media_type="text/event-stream",
-            headers={"cache-control": "no-store", "x-accel-buffering": "no"},
-        )
+        return moments.answer()
 
     _add_tables(routes, book)
     return routes
@@ -191,39 +182,13 @@ def _picture(book: ClusterBook) -> Picture:
     return picture
 
 
-class Moments:
-    """The event streams of one server; each listener keeps its own place."""
+def cluster_events(book: ClusterBook) -> Streams[Sheet]:
+    """The streams of one cluster book."""
 
-    def __init__(self, book: ClusterBook) -> None:
-        self._book = book
-        self._closing = asyncio.Event()
-        self._listeners = 0
+    def news(seen: Sheet | None) -> tuple[Sheet, bytes] | None:
+        sheet = book.sheet()
+        if seen is not None and sheet.revision == seen.revision:
+            return None
+        return sheet, to_json(moment(sheet))
 
-    @property
-    def full(self) -> bool:
-        """Whether another listener would be one too many."""
-        return self._listeners >= MAX_LISTENERS
-
-    def close(self) -> None:
-        """End all streams. Call it in the server's own event loop."""
-        self._closing.set()
-
-    async def stream(self) -> AsyncIterator[bytes]:
-        """A tick now, one after each change, a heartbeat in between."""
-        self._listeners += 1
-        try:
-            seen, quiet_s = -1, 0.0
-            while not self._closing.is_set():
-                sheet = self._book.sheet()
-                if sheet.revision != seen:
-                    yield b"event: tick\ndata: " + to_json(moment(sheet)) + b"\n\n"
-                    seen, quiet_s = sheet.revision, 0.0
-                elif quiet_s >= HEARTBEAT_S:
-                    yield b": still here\n\n"
-                    quiet_s = 0.0
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._closing.wait(), POLL_S)
-                quiet_s += POLL_S
-            yield b"event: bye\ndata: {}\n\n"
-        finally:
-            self._listeners -= 1
+    return Streams(news)

@@ -1,73 +1,27 @@
-"""Live events: every open page is told the clock, the headline and the new points.
-
-Always holds: a listener keeps its own place in the run and asks for what it lacks, so a slow one
-costs no memory and cannot hold up the replay. All streams end at once when `close` is called, else
-an open page would keep the server from stopping.
-"""
+"""Live events of a run: the clock, the headline and the points that are new to an open page."""
 
 from __future__ import annotations
-
-import asyncio
-import contextlib
-from collections.abc import AsyncIterator
 
 from pydantic_core import to_json
 
 from dashboard.app.answers import Tick, progress
 from dashboard.app.runbook import Page, RunBook
+from dashboard.app.streams import Streams
 from dashboard.core.buckets import bucket_rows
 from dashboard.core.frame_log import planned_rows
 from dashboard.core.overview import cluster_figures, fleet_series, headline
 
-MAX_LISTENERS = 16
-POLL_S = 0.4  # a tick at most this often: faster than a glance, slower than a replay's steps
-HEARTBEAT_S = 15.0  # shorter than the idle limits of proxies, so that a dead listener is noticed
 
+def run_events(runbook: RunBook, *, points: int) -> Streams[Page]:
+    """The streams of one run book."""
 
-class Events:
-    """The streams of one server."""
+    def news(seen: Page | None) -> tuple[Page, bytes] | None:
+        page = runbook.page()
+        if seen is not None and not _changed(seen, page):
+            return None
+        return page, to_json(tick(page, seen, points=points), inf_nan_mode="null")
 
-    def __init__(self, runbook: RunBook, *, points: int) -> None:
-        self._runbook = runbook
-        self._points = points
-        self._closing = asyncio.Event()
-        self._listeners = 0
-
-    @property
-    def full(self) -> bool:
-        """Whether another listener would be one too many."""
-        return self._listeners >= MAX_LISTENERS
-
-    def close(self) -> None:
-        """End all streams. Call it in the server's own event loop."""
-        self._closing.set()
-
-    async def stream(self) -> AsyncIterator[bytes]:
-        """Server-sent events: a tick now, one after each change, a heartbeat in between."""
-        self._listeners += 1
-        try:
-            seen, quiet_s = None, 0.0
-            while not self._closing.is_set():
-                page = self._runbook.page()
-                if seen is None or _changed(seen, page):
-                    yield (
-                        b"event: tick\ndata: "
-                        + to_json(tick(page, seen, points=self._points), inf_nan_mode="null")
-                        + b"\n\n"
-                    )
-                    seen, quiet_s = page, 0.0
-                elif quiet_s >= HEARTBEAT_S:
-                    yield b": still here\n\n"
-                    quiet_s = 0.0
-                quiet_s += await self._pause()
-            yield b"event: bye\ndata: {}\n\n"
-        finally:
-            self._listeners -= 1
-
-    async def _pause(self) -> float:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._closing.wait(), POLL_S)
-        return POLL_S
+    return Streams(news)
 
 
 def tick(page: Page, seen: Page | None, *, points: int) -> Tick:

@@ -8,7 +8,7 @@ from pathlib import Path
 from fastapi import FastAPI
 
 from dashboard.app.api import OVERVIEW_POINTS, api_routes
-from dashboard.app.events import Events
+from dashboard.app.events import run_events
 from dashboard.app.pages import BUILT_PAGES, PageFiles, page_routes
 from dashboard.app.runbook import RunBook
 from slacktide.serving.guard import LOCAL_HOSTS, Guard
@@ -24,9 +24,8 @@ def create_app(
         hosts: The names a request's Host header may have, without a port.
         pages: The folder of the built pages.
     """
-    events = Events(runbook, points=OVERVIEW_POINTS)
+    events = run_events(runbook, points=OVERVIEW_POINTS)
     app = bare_app()
-    app.state.events = events
     app.state.ending = events.close
     app.include_router(api_routes(runbook, events))
     add_pages(app, pages)

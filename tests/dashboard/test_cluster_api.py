@@ -9,9 +9,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from dashboard.app.cluster_api import Moments, create_cluster_app, moment
+from dashboard.app.cluster_api import cluster_events, create_cluster_app, moment
 from dashboard.app.cluster_book import ClusterBook
-from dashboard.app.events import MAX_LISTENERS
+from dashboard.app.streams import MAX_LISTENERS
 from scheduler.core.picture import Picture
 from tests.dashboard.pictures import picture
 
@@ -97,7 +97,7 @@ def test_every_answer_has_the_security_headers(book: ClusterBook) -> None:
 
 def test_a_listener_is_told_of_each_new_picture_and_of_the_end(book: ClusterBook) -> None:
     async def heard() -> list[tuple[str, int]]:
-        moments = Moments(book)
+        moments = cluster_events(book)
         found: list[tuple[str, int]] = []
         async for line in moments.stream():
             name, data = line.decode().strip().split("\n")
@@ -113,7 +113,7 @@ def test_a_listener_is_told_of_each_new_picture_and_of_the_end(book: ClusterBook
 
 def test_too_many_listeners_are_refused(book: ClusterBook) -> None:
     async def full() -> bool:
-        moments = Moments(book)
+        moments = cluster_events(book)
         streams = [moments.stream() for _ in range(MAX_LISTENERS)]
         for one in streams:
             await anext(one)

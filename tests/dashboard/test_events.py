@@ -13,9 +13,9 @@ from typing import Any
 import httpx
 import pytest
 
-from dashboard.app.events import MAX_LISTENERS
 from dashboard.app.runbook import RunBook
 from dashboard.app.server import create_app
+from dashboard.app.streams import MAX_LISTENERS
 from slacktide.errors import BadInput
 from slacktide.serving.http_server import HttpServer
 from tests.dashboard.runs import INFO, filled, frame
