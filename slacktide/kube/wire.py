@@ -159,9 +159,13 @@ class Wire(httpx.AsyncBaseTransport):
         await self._free.acquire()
         try:
             exchange = await self._ready(request.url, patience.get("connect"))
-            status, headers = await exchange.begun(head, body, silence_s=silence_s)
         except BaseException:
             self._free.release()
+            raise
+        try:
+            status, headers = await exchange.begun(head, body, silence_s=silence_s)
+        except BaseException:
+            self.give_back(exchange)  # which hangs up: it was not read to its end
             raise
         return httpx.Response(
             status, headers=headers, stream=_Body(self, exchange, silence_s=silence_s)
@@ -208,14 +212,17 @@ async def connected(url: httpx.URL, tls: SSLContext, *, within_s: float | None) 
     """A new connection. Raises `httpx.ConnectError` or `httpx.ConnectTimeout`."""
     secure = url.scheme == "https"
     port = url.port or (443 if secure else 80)
-    loop = asyncio.get_running_loop()
+    loop, exchange = asyncio.get_running_loop(), Exchange()
     try:
         async with asyncio.timeout(within_s):
-            _, exchange = await loop.create_connection(
-                Exchange, url.host, port, ssl=tls if secure else None
+            await loop.create_connection(
+                lambda: exchange, url.host, port, ssl=tls if secure else None
             )
     except TimeoutError as why:
         raise httpx.ConnectTimeout(f"no connection to {url.host}:{port}") from why
     except OSError as why:
         raise httpx.ConnectError(f"{type(why).__name__} {why}") from why
+    except asyncio.CancelledError:
+        exchange.close()  # asyncio says goodbye politely, which outlives a loop that ends
+        raise
     return exchange

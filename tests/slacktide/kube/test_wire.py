@@ -11,7 +11,7 @@ import pytest
 from slacktide.kube import lanes as lanes_module
 from slacktide.kube.connection import Connection
 from slacktide.kube.lanes import Lane, Lanes
-from slacktide.kube.wire import HELD
+from slacktide.kube.wire import HELD, Exchange
 from tests.slacktide.kube.scripted import CUT, END, HANG, STREAM, Answer, chunk, scripted, whole
 
 Get = Callable[[Connection], Awaitable[httpx.Response]]
@@ -128,6 +128,28 @@ def test_a_cancelled_writes_answer_is_not_taken_for_the_next_ones() -> None:
             return int(answer.json())
 
     assert asyncio.run(run()) == 2
+
+
+def test_who_is_cancelled_while_it_waits_for_an_answer_hangs_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hung_up: list[Exchange] = []
+
+    def close(one: Exchange) -> None:
+        hung_up.append(one)
+
+    monkeypatch.setattr(Exchange, "close", close)
+
+    async def run() -> int:
+        async with scripted([HANG]) as (script, server), server.client() as client:
+            asked = asyncio.create_task(client.get("/pods"))
+            while not script.asked:  # noqa: ASYNC110  what is waited for is a script
+                await asyncio.sleep(0)
+            asked.cancel()
+            await asyncio.gather(asked, return_exceptions=True)
+            return len(hung_up)
+
+    assert asyncio.run(run()) == 1
 
 
 def test_a_slow_reader_stops_the_sender() -> None:
