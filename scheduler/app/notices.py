@@ -19,7 +19,7 @@ from typing import Any, Final, NamedTuple
 from scheduler.adapters.board import Board
 from scheduler.adapters.release import Operations, annotated
 from scheduler.app.committing import path_of
-from scheduler.app.rounds import Outcome, Placed, Waits
+from scheduler.app.outcome import Outcome, Placed, Waits
 from scheduler.core.explain import Blocked
 from scheduler.core.lifecycle import Phase
 from scheduler.core.member import Member, Stage

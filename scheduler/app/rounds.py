@@ -35,6 +35,7 @@ from scheduler.adapters.board import Board
 from scheduler.adapters.queue_tree import Queues
 from scheduler.adapters.setting_aside import Hold, set_aside
 from scheduler.app.lives import Lives
+from scheduler.app.outcome import Outcome, Placed, Unready, Waits
 from scheduler.app.second_look import SecondLook
 from scheduler.app.turns import Turns
 from scheduler.core.explain import Blocked, Placement
@@ -56,49 +57,12 @@ MOST_REASONS: Final = 20  # a round: each costs the planner a look at all nodes
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
-class Placed:
-    """A gang that was decided in a round."""
-
-    gang: Key
-    members: tuple[Member, ...]  # as assumed: each with its decision
-
-
-@dataclass(frozen=True, slots=True)
-class Waits:
-    """A gang that was not, and why."""
-
-    gang: Key
-    member: Member  # its eldest
-    blocked: Blocked
-    reason: str
-    start_s: int | None = None  # when it is predicted to start, where room is kept for it
-
-
 class Place(NamedTuple):
     """Where a task goes."""
 
     member: Member
     node: str
     gpus: tuple[int, ...]  # devices of that node
-
-
-class Unready(NamedTuple):
-    """A gang that cannot be planned yet, and what it waits for."""
-
-    gang: Key
-    member: Member
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a round came to."""
-
-    placed: tuple[Placed, ...] = ()
-    waits: tuple[Waits, ...] = ()
-    unready: tuple[Unready, ...] = ()  # of those that stay so
-    asked: int = 0
 
 
 class Held(NamedTuple):

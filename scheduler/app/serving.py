@@ -36,8 +36,9 @@ from scheduler.app.extender_server import Extender
 from scheduler.app.front import Front, answering
 from scheduler.app.lives import Lives
 from scheduler.app.notices import PER_S, Notices
+from scheduler.app.outcome import Outcome
 from scheduler.app.replanning import Replanning
-from scheduler.app.rounds import Outcome, Rounds
+from scheduler.app.rounds import Rounds
 from scheduler.app.scheduler_metrics import SchedulerMetrics
 from scheduler.app.upkeep import Upkeep
 from scheduler.app.withdrawing import Patience
@@ -82,59 +83,65 @@ class Scheduler:
     """One process."""
 
     def __init__(self, client: httpx.AsyncClient, writes: Requests, serving: Serving) -> None:
-        steady = SteadyClock()
-        self._serving, self._steady, self._wall = serving, steady, WallClock()
+        self._serving, self._steady, self._wall = serving, SteadyClock(), WallClock()
         self._changed, self._took_s = asyncio.Event(), 0.0  # the last round
         self.metrics = SchedulerMetrics()
-        self.board, pods = Board(), Cache[Pod]()
+        self._election = Election(
+            client,
+            namespace=serving.namespace,
+            name=LEASE,
+            me=serving.me,
+            clock=self._steady,
+            duration_s=serving.lease_s,
+        )
+        self._mirror(client)
+        self._plan()
+        self._write(client, writes)
+
+    def _mirror(self, client: httpx.AsyncClient) -> None:
+        """What is there."""
+        self.board, self._held = Board(), Cache[Pod]()
         self._pods = Reflector(
             client,
             Resource("/api/v1/pods", Pod),
-            pods,
-            clock=steady,
+            self._held,
+            clock=self._steady,
             deliver=self._pods_changed,
         )
         self._nodes = Reflector(
             client,
             Resource("/api/v1/nodes", Node),
             Cache[Node](),
-            clock=steady,
+            clock=self._steady,
             deliver=lambda changes: self._wake(concerned=self.board.nodes_changed(changes)),
         )
-        self._election = Election(
-            client,
-            namespace=serving.namespace,
-            name=LEASE,
-            me=serving.me,
-            clock=steady,
-            duration_s=serving.lease_s,
-        )
-        may_write = self._election.may_write
-        writer = Writer(
-            writes,
-            clock=steady,
-            per_s=serving.writes_per_s,
-            burst=int(2 * serving.writes_per_s),
-            may_write=may_write,
-        )
-        self._groups = GroupMirrors(
-            client,
-            clock=steady,
-            changed=self._object_changed,
-        )
-        self._lives = Lives(self.board, pods.get, self._groups.groups, serving.lives)
+        self._groups = GroupMirrors(client, clock=self._steady, changed=self._object_changed)
+
+    def _plan(self) -> None:
+        """Who decides by it."""
+        pod_of, groups = self._held.get, self._groups.groups
+        self._lives = Lives(self.board, pod_of, groups, self._serving.lives)
         self._rounds = Rounds(
             self.board,
             Queues(),
-            pod_of=pods.get,
-            groups=self._groups.groups,
+            pod_of=pod_of,
+            groups=groups,
             lives=self._lives,
             read=ReadRules(self._groups.bound),
-            run=serving.me.rpartition("-")[2],
+            run=self._serving.me.rpartition("-")[2],
+        )
+        self._replanning = Replanning(self.board, self._steady, self._rounds.refused.__setitem__)
+
+    def _write(self, client: httpx.AsyncClient, writes: Requests) -> None:
+        """Who writes what was decided, and says why."""
+        serving, steady, may_write = self._serving, self._steady, self._election.may_write
+        per_s = serving.writes_per_s
+        writer = Writer(
+            writes, clock=steady, per_s=per_s, burst=int(2 * per_s), may_write=may_write
         )
         self._commits = Commits(
             self.board,
-            pods,
+            self._held,
             client,
             writer,
             steady,
@@ -142,10 +149,9 @@ class Scheduler:
             direct=serving.direct,
             nominate=serving.nominate,
         )
-        self._replanning = Replanning(self.board, steady, self._rounds.refused.__setitem__)
         self._patience = Patience(self.board, client, writer, steady, window_s=serving.window_s)
         few = Writer(client, clock=steady, per_s=PER_S, burst=int(PER_S), may_write=may_write)
-        self._notices = Notices(self.board, pods, few, serving.me)
+        self._notices = Notices(self.board, self._held, few, serving.me)
         self._upkeep = Upkeep(
             client,
             self._groups,

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from scheduler.app.lives import Lives
-from scheduler.app.rounds import Outcome
+from scheduler.app.outcome import Outcome
 from scheduler.core.life_note import life_text
 from scheduler.core.lifecycle import Life, Phase
 from scheduler.core.member import Decision

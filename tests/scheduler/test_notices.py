@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from scheduler.app.notices import SILENT, UNREADY, Note, Notices, noted
-from scheduler.app.rounds import Outcome, Unready, Waits
+from scheduler.app.outcome import Outcome, Unready, Waits
 from scheduler.core.explain import Blocked
 from scheduler.core.member import Member
 from scheduler.core.ways_in.shape import Key

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scheduler.app.rounds import Outcome
+from scheduler.app.outcome import Outcome
 from scheduler.core.explain import Blocked
 from scheduler.core.member import Decision, Stage
 from scheduler.core.settling import STAYS_S

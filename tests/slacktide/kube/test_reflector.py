@@ -123,7 +123,8 @@ def test_a_broken_watch_goes_on_from_the_last_whole_event(
 def test_a_line_in_pieces_is_one_event() -> None:
     whole_line = line("ADDED", pod("c", 6)) + line("ADDED", pod("d", 7))
     pieces = [whole_line[k : k + 7] for k in range(0, len(whole_line), 7)]
-    mirrored([FIRST, watch(*pieces)], {"a": "", "b": "", "c": "", "d": ""})
+    _, lists = mirrored([FIRST, watch(*pieces)], {"a": "", "b": "", "c": "", "d": ""})
+    assert lists == 1
 
 
 def test_an_object_of_another_shape_hides_no_other() -> None:
