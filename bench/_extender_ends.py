@@ -90,7 +90,8 @@ async def _raced(plane: ControlPlane, mode: str, path: str, pods: int) -> Seen:
     watching = asyncio.create_task(_watched(plane, path, pods))
     with contextlib.ExitStack() as running:
         await asyncio.to_thread(_let_loose, plane, mode, running)
-        return await asyncio.wait_for(watching, WITHIN_S)
+        async with asyncio.timeout(WITHIN_S):
+            return await watching
 
 
 def _let_loose(plane: ControlPlane, mode: str, running: contextlib.ExitStack) -> None:
@@ -168,6 +169,7 @@ async def _watched(plane: ControlPlane, path: str, pods: int) -> Seen:
     async with connection(plane.kubeconfig()).client() as client:
         mirror = Reflector(client, bound, Cache[Pod](), clock=SteadyClock(), deliver=take)
         watching = asyncio.create_task(mirror.run())
-        await asyncio.wait_for(done.wait(), WITHIN_S)
+        async with asyncio.timeout(WITHIN_S):
+            await done.wait()
         watching.cancel()
     return seen

@@ -161,7 +161,8 @@ async def _mirrored(kubeconfig: Path, pods: int) -> None:
         running = asyncio.create_task(mirror.run())
         await mirror.synced.wait()
         spent.listed()
-        await asyncio.wait_for(done.wait(), WITHIN_S)
+        async with asyncio.timeout(WITHIN_S):
+            await done.wait()
         spent.watched()
         running.cancel()
     if len(cache) != pods:

@@ -71,5 +71,6 @@ class Streams(Generic[Seen]):
 
     async def _pause(self) -> float:
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._closing.wait(), POLL_S)
+            async with asyncio.timeout(POLL_S):
+                await self._closing.wait()
         return POLL_S

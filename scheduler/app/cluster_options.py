@@ -74,7 +74,8 @@ async def changes(view: View, *, soonest_s: float = SOONEST_S) -> AsyncIterator[
         yield
         await asyncio.sleep(soonest_s)
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(view.changed.wait(), LATEST_S - soonest_s)
+            async with asyncio.timeout(LATEST_S - soonest_s):
+                await view.changed.wait()
         await view.look_for_planner()
 
 

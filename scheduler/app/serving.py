@@ -237,7 +237,8 @@ class Scheduler:
             # Half of the time at most, however many wait: who answers shares the interpreter.
             await asyncio.sleep(max(self._serving.every_s, self._took_s))
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), TICK_S)
+                async with asyncio.timeout(TICK_S):
+                    await self._changed.wait()
 
     async def _round(self) -> None:
         begun_s = self._steady.now_s()

@@ -134,10 +134,12 @@ def test_one_of_two_holds_the_lease_and_the_loser_is_told(plane: ControlPlane) -
             assert first.may_write()
             assert not second.may_write()
             await first.give_up()
-            await asyncio.wait_for(waiting, 10)
+            async with asyncio.timeout(10):
+                await waiting
             assert not first.may_write()
             with pytest.raises(LeaseLost, match="held by b"):
-                await asyncio.wait_for(first.hold(), 10)
+                async with asyncio.timeout(10):
+                    await first.hold()
 
     asyncio.run(contend())
 
