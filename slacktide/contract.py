@@ -137,3 +137,11 @@ SPARK_ROLE: Final = "spark-role"
 TRAINING_JOB: Final = "training.kubeflow.org/job-name"
 TRAINING_ROLE: Final = "training.kubeflow.org/job-role"
 TRAINING_REPLICA: Final = "training.kubeflow.org/replica-type"
+
+# The node agent. A pod says what it promises and where its latency is seen; its owner, or the
+# node's, switches the agent off. `p99<30ms` reads: 99 % of requests within 30 ms.
+ANNOTATION_SLO: Final = f"{GROUP}/slo"
+ANNOTATION_LATENCY_FROM: Final = f"{GROUP}/latency-from"  # datagram, nginx, http://, prometheus://
+ANNOTATION_AGENT: Final = f"{GROUP}/agent"  # of a pod or a node: "off"
+ANNOTATION_CPUS: Final = f"{GROUP}/cpus"  # of a pod: "2-3", the whole cores it was bound to
+ANNOTATION_QOS_REPORT: Final = f"{GROUP}/qos-report"  # of a node, JSON: the agent's QosReport

@@ -1,6 +1,7 @@
 """What a decision says: actions for the drivers, the next state, and one sentence for a person.
 
-Always holds: `actions` has only what changes; an action repeated is harmless.
+Always holds: `actions` has only what changes; an action repeated is harmless; `pod` is the UID of
+the one that an action is for, empty for all offline pods together.
 """
 
 from __future__ import annotations
@@ -12,16 +13,64 @@ from qos_controller.core.state import NodeState
 
 @dataclass(frozen=True, slots=True)
 class SetQuota:
-    """All offline groups together may use this much CPU."""
+    """All offline groups together, or one, may use this much CPU; infinite: as much as is free."""
 
     cores: float
+    pod: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SetCpus:
+    """Offline runs on these CPUs alone; empty: on all that its parent has."""
+
+    cpus: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Freeze:
-    """Stop all offline groups until then; they thaw by themselves, whatever becomes of the loop."""
+    """Stop offline until then; it thaws by itself, whatever becomes of the loop."""
 
     until_s: float
+    pod: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SetDisk:
+    """What goes to and from the block devices; None lifts a limit."""
+
+    read_bytes_per_s: float | None
+    write_bytes_per_s: float | None
+    pod: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SetDirty:
+    """Dirty pages that may pile up on the node before writers wait; None: as the node had it."""
+
+    limit_bytes: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reclaim:
+    """Push this much of a pod's memory out; what it needs comes back by itself."""
+
+    reclaim_bytes: float
+    pod: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetMemory:
+    """A pod's memory may not grow beyond this; None lifts it."""
+
+    limit_bytes: float | None
+    pod: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetEgress:
+    """All offline pods together may send this much; None lifts the ceiling."""
+
+    bytes_per_s: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +92,18 @@ class SetOpen:
     open: bool
 
 
-Action = SetQuota | Freeze | Evict | SetOpen
+Action = (
+    SetQuota
+    | SetCpus
+    | Freeze
+    | SetDisk
+    | SetDirty
+    | Reclaim
+    | SetMemory
+    | SetEgress
+    | Evict
+    | SetOpen
+)
 
 
 @dataclass(frozen=True, slots=True)
