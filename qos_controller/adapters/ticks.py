@@ -3,8 +3,8 @@
     HEADER | TICKS x Tick | EVENTS x Event        in RUN_DIR/ticks, mapped by each reader
 
 The loop writes; the watchdog reads the heartbeat, and `top node`, the metrics, the dashboard and
-the bench read the rest. Always holds: one writer; a record is complete before the header counts it; a
-reader that is slower than a whole ring misses records and nothing else.
+the bench read the rest. Always holds: one writer; a record is complete before the header counts
+it; a reader that is slower than a whole ring misses records and nothing else.
 Monotonic times are of CLOCK_MONOTONIC, so every process of the node can compare them.
 """
 
