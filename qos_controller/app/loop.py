@@ -9,15 +9,17 @@ off, nothing is written to the node.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from qos_controller.adapters.cgroups.pods_in_tree import PodGroup
 from qos_controller.adapters.ticks import Event, Tick, TickWriter
 from qos_controller.app.faults import Faults
 from qos_controller.app.wishes import Wishes
-from qos_controller.core.decision import Action, Decision, Evict, SetOpen
-from qos_controller.core.pods import Book
+from qos_controller.core.decision import Action, Evict, SetOpen
+from qos_controller.core.node import NodeDecision
+from qos_controller.core.pods import Book, Pod
 from qos_controller.core.sample import Sample
 
 TELL_COUNTS_S: Final = 5.0
@@ -27,10 +29,10 @@ TELL_COUNTS_S: Final = 5.0
 class Sensing(Protocol):
     """The loop's eyes."""
 
-    def know(self, book: Book) -> None:
-        """These are the pods from now on."""
+    def know(self, pods: Sequence[Pod], groups: Mapping[str, str]) -> None:
+        """These are the pods from now on, and the groups that are in the tree, by UID."""
 
-    def read(self, now_s: float) -> Sample:
+    def read(self, now_s: float, *, pressed: bool) -> Sample:
         """One look; what cannot be read is None in it."""
 
     def counts(self) -> dict[str, float]:
@@ -43,7 +45,7 @@ class Sensing(Protocol):
 class Acting(Protocol):
     """The loop's hands."""
 
-    def know(self, book: Book) -> None:
+    def know(self, book: Book, tree: Mapping[str, PodGroup], now_s: float) -> None:
         """These are the pods from now on: standing values for the new, restoring of the rest."""
 
     def tend(self, now_s: float) -> None:
@@ -56,7 +58,7 @@ class Acting(Protocol):
         """Ends all processes of a pod."""
 
     def restore(self) -> None:
-        """Puts back all that is owned."""
+        """Puts back all that is owned; may go on afterwards."""
 
     def frozen_share(self, now_s: float) -> float:
         """Share of batch pods that stand still."""
@@ -65,20 +67,35 @@ class Acting(Protocol):
         """What was counted since the start, by name."""
 
 
-class Law(Protocol):
-    """The loop's judgement, which remembers its own state."""
+class Tree(Protocol):
+    """Which pods have groups on the node now."""
 
-    def decide(self, sample: Sample, now_s: float) -> Decision:
+    @property
+    def pods(self) -> Mapping[str, PodGroup]:
+        """By UID."""
+
+    def look(self, now_s: float) -> bool:
+        """Whether anything changed."""
+
+
+class Judgement(Protocol):
+    """The loop's law, which remembers what it has to."""
+
+    @property
+    def pressed(self) -> bool:
+        """Whether something is wrong."""
+
+    def decide(self, sample: Sample, now_s: float) -> NodeDecision:
         """What to do now."""
 
-    def forget(self, now_s: float) -> None:
+    def forget(self) -> None:
         """Begin anew, as with a node just met."""
 
-    def describe(self, tick: Tick, sample: Sample) -> None:
-        """Fills the stages, the level and the limits in."""
-
-    def told(self, decision: Decision) -> tuple[Event, ...]:
+    def told(self, decision: NodeDecision, now_s: float) -> Sequence[Event]:
         """The sentences of this decision that somebody should read later."""
+
+    def describe(self, tick: Tick, decision: NodeDecision) -> None:
+        """Fills the stages, the level and the limits in."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,9 +104,10 @@ class Parts:
 
     book: Callable[[], Book | None]
     """A new book, or None where it is the old one."""
+    tree: Tree
     sensing: Sensing
     acting: Acting
-    law: Law
+    law: Judgement
     diary: TickWriter
     wishes: Wishes
     faults: Faults
@@ -102,6 +120,7 @@ class Loop:
         self._parts = parts
         self._observe = observe
         self._off = False
+        self._book = Book(node="", written_s=0.0)
         self._told_s = -TELL_COUNTS_S
         self._last: Sample | None = None
         self._tick = blank_tick()
@@ -124,9 +143,9 @@ class Loop:
         began_s = time.perf_counter()
         parts, faults = self._parts, self._parts.faults
         self.ticks += 1
-        faults.kept("book", self._look_at_book, now_s)
+        faults.kept("pods", self._look_around, now_s)
         # A look that failed is the last one again: old news, on which nothing grows.
-        sample = faults.kept("sense", parts.sensing.read, now_s) or self._last
+        sample = faults.kept("sense", self._look, now_s) or self._last
         if self.acts:
             faults.kept("tend", parts.acting.tend, now_s)
             self._kill_unanswered(now_s)
@@ -144,23 +163,37 @@ class Loop:
             self._told_s = now_s
             faults.kept("counts", self._tell_counts)
 
-    def _look_at_book(self, now_s: float) -> None:
-        book = self._parts.book()
-        if book is None:
-            return
-        self._parts.sensing.know(book)
-        if book.off and not self._off:
-            self._off = True
-            self._say(now_s, "the node is switched off: all is put back, and only watched")
-            self._parts.acting.restore()
-        elif self._off and not book.off:
-            self._off = False
-            self._say(now_s, "the node is switched on again")
-            self._parts.law.forget(now_s)
-        if self.acts:
-            self._parts.acting.know(book)
+    def _look(self, now_s: float) -> Sample:
+        return self._parts.sensing.read(now_s, pressed=self._parts.law.pressed)
 
-    def _do(self, action: Action, decision: Decision, now_s: float) -> None:
+    def _look_around(self, now_s: float) -> None:
+        """Who is here: the book says what they are, the tree where."""
+        parts, book = self._parts, self._parts.book()
+        moved = parts.tree.look(now_s)
+        if book is not None:
+            self._book = book
+            self._switch(now_s)
+        elif not moved:
+            return
+        groups = {uid: group.path for uid, group in parts.tree.pods.items()}
+        parts.sensing.know(self._book.pods, groups)
+        if self.acts:
+            parts.acting.know(self._book, parts.tree.pods, now_s)
+
+    def _switch(self, now_s: float) -> None:
+        """Off puts all back at once; on begins anew."""
+        if self._book.off == self._off:
+            return
+        self._off = self._book.off
+        if self._off:
+            self._say(now_s, "the node is switched off: all is put back, and only watched")
+            if not self._observe:
+                self._parts.acting.restore()
+        else:
+            self._say(now_s, "the node is switched on again")
+            self._parts.law.forget()
+
+    def _do(self, action: Action, decision: NodeDecision, now_s: float) -> None:
         if not self.acts:
             return
         if isinstance(action, Evict):
@@ -175,6 +208,8 @@ class Loop:
     def _kill_unanswered(self, now_s: float) -> None:
         """Memory cannot wait for an answer that does not come."""
         for pod in self._parts.wishes.unanswered(now_s):
+            if pod not in self._parts.tree.pods:
+                continue
             if self._parts.faults.kept("kill", self._kill, pod):
                 said = "memory runs out and nobody evicted it within 1 s: killed by the agent"
                 self._say(now_s, said, kind="eviction", pod=pod)
@@ -184,14 +219,14 @@ class Loop:
         return True
 
     def _write_down(
-        self, sample: Sample, decision: Decision, now_s: float, began_s: float
+        self, sample: Sample, decision: NodeDecision, now_s: float, began_s: float
     ) -> None:
         parts, tick = self._parts, self._tick
-        for event in parts.law.told(decision):
+        for event in parts.law.told(decision, now_s):
             parts.diary.event(event)
         see(tick, sample)
         tick.monotonic_s, tick.unix_s = now_s, time.time()
-        parts.law.describe(tick, sample)
+        parts.law.describe(tick, decision)
         tick.frozen = parts.acting.frozen_share(now_s) if self.acts else 0.0
         tick.tick_cost_s = time.perf_counter() - began_s
         parts.diary.tick(tick)

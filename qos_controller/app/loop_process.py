@@ -14,18 +14,22 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import Final
 
 from qos_controller.adapters.book_file import NAME as BOOK
+from qos_controller.adapters.cgroups.layout import find_layout
+from qos_controller.adapters.cgroups.pods_in_tree import PodsInTree
 from qos_controller.adapters.ticks import TickWriter
+from qos_controller.app.acting import NodeHands
 from qos_controller.app.book_watch import BookWatch
 from qos_controller.app.faults import Faults, say
-from qos_controller.app.loop import Acting, Law, Loop, Parts, Sensing
+from qos_controller.app.law import NodeLaw
+from qos_controller.app.loop import Judgement, Loop, Parts
 from qos_controller.app.own_process import end_with_parent, privileged
 from qos_controller.app.pace import Pace
+from qos_controller.app.sensing import NodeSenses
 from qos_controller.app.settings import AgentSettings, from_argument
 from qos_controller.app.wishes import Wishes
 
@@ -49,41 +53,43 @@ class Told:
         self.to_end = True
 
 
-def run(
-    settings: AgentSettings,
-    *,
-    sensing: Callable[[AgentSettings, Faults], Sensing],
-    acting: Callable[[AgentSettings, Faults], Acting],
-    law: Callable[[AgentSettings], Law],
-) -> None:
-    """Until SIGTERM. The parts are made here, after the node has been put back."""
+def run(settings: AgentSettings, *, law: Judgement) -> None:
+    """Until SIGTERM; the parts are made after the node has been put back."""
     told = Told()
-    run_dir = settings.run
-    run_dir.mkdir(parents=True, exist_ok=True)
+    settings.run.mkdir(parents=True, exist_ok=True)
     faults = Faults(say)
-    lock = hold(run_dir / LOCK)
+    lock = hold(settings.run / LOCK)
+    layout = find_layout(settings.cgroup_root, settings.pods_root)
+    hands = NodeHands(settings, layout, faults)
+    if not settings.observe:
+        put_back_former(hands)
+    for refusal in privileged(loop_group(settings.own_group), Path(settings.cgroup_root)):
+        say(refusal)
+    parts = Parts(
+        book=BookWatch(settings.run / BOOK, faults),
+        tree=PodsInTree(layout),
+        sensing=NodeSenses(settings, layout, faults),
+        acting=hands,
+        law=law,
+        diary=TickWriter(settings.run / "ticks", unix_s=time.time()),
+        wishes=Wishes(settings.run),
+        faults=faults,
+    )
     try:
-        hands = acting(settings, faults)
-        if not settings.observe:
-            hands.restore()
-        for refusal in privileged(loop_group(settings.own_group), Path(settings.cgroup_root)):
-            say(refusal)
-        diary = TickWriter(run_dir / "ticks", unix_s=time.time())
-        eyes = sensing(settings, faults)
-        parts = Parts(
-            book=BookWatch(run_dir / BOOK, faults),
-            sensing=eyes,
-            acting=hands,
-            law=law(settings),
-            diary=diary,
-            wishes=Wishes(run_dir),
-            faults=faults,
-        )
         _ticks(Loop(parts, observe=settings.observe), settings, told)
     finally:
         if not settings.observe:
             hands.restore()
+        parts.sensing.close()
         os.close(lock)
+
+
+def put_back_former(hands: NodeHands) -> None:
+    """A loop that was killed could not."""
+    former = hands.put_back_former()
+    if former.put_back or former.refused:
+        said = f"{former.put_back} files of a former agent put back, {former.gone} were gone"
+        say(said + "".join(f"; refused: {refusal}" for refusal in former.refused))
 
 
 def hold(path: Path) -> int:
@@ -130,7 +136,7 @@ def main() -> None:
     parent = int(sys.argv[2]) if len(sys.argv) > 2 else 0
     if parent and not end_with_parent(parent):
         return
-    raise NotImplementedError
+    run(settings, law=NodeLaw())
 
 
 if __name__ == "__main__":
