@@ -62,6 +62,10 @@ class Hand:
         """Somebody else is to write this (a slow job): it stands from now on."""
         self.stands[write.path, write.device] = Stands(write)
 
+    def again(self, write: Write) -> str:
+        """Writes what stands already; somebody else wrote over it."""
+        return self.files.write(write.path, write.value)
+
     def put_back(self, path: str, device: str = "") -> str:
         """Gives one file back before the others; `DONE` where it was not ours."""
         owned = self.ledger.get(path, device)
@@ -71,6 +75,15 @@ class Hand:
         restored = restore([owned], self.files)
         self.ledger.disown(path, device)
         return restored.refused[0] if restored.refused else DONE
+
+    def put_back_below(self, directory: str) -> None:
+        """Gives a whole group back."""
+        below = f"{directory}/"
+        owned = [o for o in self.ledger.in_order() if o.path.startswith(below)]
+        restore(owned, self.files)
+        for one in owned:
+            self.stands.pop((one.path, one.device), None)
+            self.ledger.disown(one.path, one.device)
 
     def forget_below(self, directory: str) -> None:
         """A group has gone."""

@@ -60,9 +60,11 @@ class Quotas:
             self._asked[group] = self._now[group] = cores
 
     def its_owner_asks(self, group: str, cores: float) -> str:
-        """Somebody else wrote its quota: that is its limit from now on."""
-        self._now[group] = cores
-        self._asked[group] = cores
+        """Somebody else wrote its quota: that is its owner's limit from now on."""
+        if math.isinf(cores):
+            self._asked.pop(group, None)
+        else:
+            self._asked[group] = cores
         return self._settle()
 
     def forget(self, pod: PodGroup) -> None:
