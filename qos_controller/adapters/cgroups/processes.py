@@ -86,9 +86,9 @@ def held(path: str, what: str, files: KeptFiles) -> str | None:
 
 
 def give_all(path: str, what: str, files: KeptFiles) -> str:
-    """`ioprio 24576` or `oom_score_adj 1000` to each of a group that has another; `DONE` or why not.
+    """`ioprio 24576` or `oom_score_adj 1000` to each of a group that has another.
 
-    The first refusal that is not a process's end is the answer; the others are tried all the same.
+    The first refusal that is not a process's end is the answer, else `DONE`; all are tried.
     """
     name, _, number = what.partition(" ")
     value = int(number)

@@ -26,7 +26,7 @@ def in_order(before: Mapping[str, float], after: Mapping[str, float]) -> list[tu
     """(group, cores) to write: falling ones deepest first, then rising ones from the top."""
     falling = [group for group in after if after[group] < before.get(group, math.inf)]
     rising = [group for group in after if after[group] > before.get(group, math.inf)]
-    ordered = [*_by_depth(falling)][::-1] + [*_by_depth(rising)]
+    ordered = _by_depth(falling)[::-1] + _by_depth(rising)
     return [(group, after[group]) for group in ordered]
 
 
