@@ -43,9 +43,7 @@ LOOP: Final = ("-m", "qos_controller.app.loop_process")
 class ProcessTree:
     """The children of one agent."""
 
-    def __init__(
-        self, settings: AgentSettings, *, say: Say, loop: Sequence[str] = LOOP
-    ) -> None:
+    def __init__(self, settings: AgentSettings, *, say: Say, loop: Sequence[str] = LOOP) -> None:
         self._settings = settings
         self._say = say
         self._children: dict[str, Process] = {}
@@ -53,7 +51,7 @@ class ProcessTree:
             "watchdog": ("-I", "-S", watchdog.__file__, settings.run_dir),
             "loop": (*loop, to_argument(settings), str(os.getpid())),
         }
-        self.starts = {name: 0 for name in self._commands}
+        self.starts = dict.fromkeys(self._commands, 0)
 
     async def run(self, neighbour: Neighbour | None) -> None:
         """Until cancelled."""
@@ -102,8 +100,7 @@ class ProcessTree:
         backoff_s = FIRST_BACKOFF_S
         while True:
             try:
-                await neighbour(self._settings)
-                return
+                return await neighbour(self._settings)
             except Exception as why:  # noqa: BLE001  whatever it is, the loop must go on
                 self._say(f"Kubernetes' half failed: {type(why).__name__}: {why}; starts again")
             await asyncio.sleep(backoff_s)
