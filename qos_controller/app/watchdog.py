@@ -185,9 +185,8 @@ def watch(run_dir: str) -> None:
             return
         elif now_s - orphaned_s > LEAVE_AFTER_S:
             refused = restore(run_dir)
-            say(
-                f"no agent came for {LEAVE_AFTER_S:.0f} s: all is put back but {refused or 'nothing'}"
-            )
+            left = f" but {', '.join(refused)}" if refused else ""
+            say(f"no agent came for {LEAVE_AFTER_S:.0f} s: restored all{left}")
             return
 
 
