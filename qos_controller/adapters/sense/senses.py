@@ -35,24 +35,30 @@ class Every:
     """How often each signal is read, in calm; under pressure four times as often."""
 
     stall_s: float = 0.05
-    """I/O and memory stall; CPU stall is read every tick."""
+    """I/O and memory stall, in turn; CPU stall is read every tick."""
+    use_s: float = 0.05
+    """CPU use of online, batch and the system."""
     throttling_s: float = 0.5
     disk_s: float = 0.1
     memory_s: float = 0.25
-    batch_pod_s: float = 1.0
+    batch_pod_s: float = 2.0
     haste: float = 4.0
 
 
 class _Turn:
-    """A reading with a period of its own."""
+    """A reading with a period of its own; `skip` puts it beside those that began a tick before."""
 
-    __slots__ = ("_next_s", "_period_s")
+    __slots__ = ("_next_s", "_period_s", "_skip")
 
-    def __init__(self, period_s: float) -> None:
+    def __init__(self, period_s: float, *, skip: bool = False) -> None:
         self._period_s = period_s
         self._next_s = 0.0
+        self._skip = skip
 
     def has_come(self, now_s: float, haste: float) -> bool:
+        if self._skip:
+            self._skip = False
+            return False
         # A tick is never exactly on time; half a millisecond late must not cost a whole tick.
         if now_s < self._next_s - 0.002:
             return False
@@ -87,10 +93,14 @@ class Senses:
         self._devices = [Device(number, sys) for number in devices_of(paths, sys)]
         self._offline = Offline(period_s=self._every.batch_pod_s)
         self._offline_cpu: dict[str, CpuUse] = {}
-        self._cpu = self._io = self._memory = StallOf(layout, (), "cpu", period_s=1.0)
+        self._cpu = self._io = self._memory = StallOf(layout, (), "cpu")
         self._throttling = OwnThrottling(layout, {}, period_s=1.0)
         self._held_cores = 0.0
         self._tasks: tuple[OfflineTask, ...] = ()
+        stall_s = self._every.stall_s
+        self._io_turn, self._memory_stall_turn = _Turn(stall_s), _Turn(stall_s, skip=True)
+        self._use_turn = _Turn(self._every.use_s, skip=True)
+        self._used = (0.0, 0.0, 0.0)
         self._disk_turn, self._memory_turn = _Turn(self._every.disk_s), _Turn(self._every.memory_s)
         self._meminfo: NodeMemory | None = None
         self._pods_now: tuple[float, float] | None = None
@@ -131,8 +141,12 @@ class Senses:
         self.datagrams.read()
         self._throttling.read(now_s, haste=haste)
         self._cpu.read(now_s, self._throttling.share)
-        self._io.read(now_s, haste=haste)
-        self._memory.read(now_s, haste=haste)
+        if self._io_turn.has_come(now_s, haste):
+            self._io.read(now_s)
+        if self._memory_stall_turn.has_come(now_s, haste):
+            self._memory.read(now_s)
+        if self._use_turn.has_come(now_s, haste):
+            self._used = self._cpu_use(now_s)
         self._offline.read(now_s, haste=haste)
         if self._memory_turn.has_come(now_s, haste):
             self._memory_sample = self._look_at_memory()
@@ -164,9 +178,9 @@ class Senses:
         self._throttling.close()
         layout, every = self._layout, self._every
         groups = whole_subtrees(layout.kubepods, online.values(), batch.values())
-        self._cpu = StallOf(layout, groups, "cpu", period_s=0.02)
-        self._io = StallOf(layout, groups, "io", period_s=every.stall_s)
-        self._memory = StallOf(layout, groups, "memory", period_s=every.stall_s)
+        self._cpu = StallOf(layout, groups, "cpu")
+        self._io = StallOf(layout, groups, "io")
+        self._memory = StallOf(layout, groups, "memory")
         limited = {
             group: (group,)
             for uid, group in online.items()
@@ -183,7 +197,7 @@ class Senses:
         self._offline.follow(layout, batch)
 
     def _sample(self, now_s: float) -> Sample:
-        node, pods, offline = self._cpu_use(now_s)
+        node, pods, offline = self._used
         heard = self.services.take(now_s)
         memory = self._memory_sample
         covered_s = 0.0 if self._read_s is None else now_s - self._read_s
