@@ -19,7 +19,16 @@ from typing import Final
 from slacktide.errors import BadInput
 
 KERNEL: Final = "linux-image-amd64"  # the cloud flavour has no 9p
-MODULES: Final = ("virtio_pci", "9pnet_virtio", "9p", "overlay", "virtio_blk", "crc32c_generic", "ext4", "bfq")
+MODULES: Final = (
+    "virtio_pci",
+    "9pnet_virtio",
+    "9p",
+    "overlay",
+    "virtio_blk",
+    "crc32c_generic",
+    "ext4",
+    "bfq",
+)
 BUSYBOX: Final = Path("/usr/bin/busybox")
 ENDED: Final = "V2-MACHINE-ENDED"
 
@@ -93,7 +102,11 @@ def write_initramfs(file: Path, modules: Path, command: str) -> None:
     """
     chosen = in_order(modules, MODULES)
     init = _INIT.format(modules=" ".join(m.stem for m in chosen), command=command, ended=ENDED)
-    entries = [("init", 0o100755, init.encode()), ("bin", 0o040755, b""), ("modules", 0o040755, b"")]
+    entries = [
+        ("init", 0o100755, init.encode()),
+        ("bin", 0o040755, b""),
+        ("modules", 0o040755, b""),
+    ]
     entries.append(("bin/busybox", 0o100755, BUSYBOX.read_bytes()))
     entries += [(f"modules/{m.name}", 0o100644, m.read_bytes()) for m in chosen]
     file.write_bytes(gzip.compress(_cpio(entries), compresslevel=1))

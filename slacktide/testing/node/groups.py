@@ -54,9 +54,14 @@ def subtree(name: str) -> Iterator[Path]:
             yield Path(folder)
 
 
-def where(part: str, within: str = "kubepods") -> list[Path]:
-    """Groups under `within` whose own name has `part`, a pod's UID say, in all hierarchies."""
-    return [group for group in subtree(within) if part in group.name]
+def of_pods() -> list[Path]:
+    """The group of each pod of this node, in all hierarchies."""
+    return [group for group in subtree("kubepods") if group.name.startswith("pod")]
+
+
+def where(uid: str) -> list[Path]:
+    """The group of the pod with that UID, in all hierarchies."""
+    return [group for group in of_pods() if group.name == f"pod{uid}"]
 
 
 def processes(group: Path) -> list[int]:

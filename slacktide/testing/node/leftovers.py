@@ -28,7 +28,7 @@ RECORD: Final = Path("/run/slacktide-node.json")
 LOCK: Final = Path("/run/slacktide-node.lock")
 TURN_S: Final = 900.0
 
-_TUNED: Final = (  # by kubelet and by the bridge
+TUNED: Final = (  # by kubelet and by the bridge
     "vm/overcommit_memory",
     "vm/panic_on_oom",
     "kernel/panic",
@@ -39,12 +39,12 @@ _TUNED: Final = (  # by kubelet and by the bridge
 )
 _MADE: Final = ("root", "state", "kubelet", "kubelet-keys", "network", "volume-plugins")
 _RUNTIME: Final = Path("/run/containerd")
-_FIXED: Final = (_RUNTIME, Path("/var/lib/kubelet"), Path("/var/lib/cni"))  # they ask nobody where
+FIXED: Final = (_RUNTIME, Path("/var/lib/kubelet"), Path("/var/lib/cni"))  # they ask nobody where
 
 
 class _Record(msgspec.Struct, frozen=True):
     folder: str
-    tuned: dict[str, str]
+    settings: dict[str, str]
     was_there: list[str]
 
 
@@ -60,9 +60,9 @@ def claimed(folder: Path) -> Iterator[None]:
         clean()
         if left := [str(group) for group in groups.subtree(PODS_GROUP)]:
             raise BadInput(f"this machine is a node already ({left[-1]}): run it on another one")
-        tuned = {name: _tuned(name).read_text() for name in _TUNED if _tuned(name).exists()}
-        was_there = [str(path) for path in _FIXED if path.exists()]
-        RECORD.write_bytes(msgspec.json.encode(_Record(str(folder), tuned, was_there)))
+        settings = {name: tuned(name).read_text() for name in TUNED if tuned(name).exists()}
+        was_there = [str(path) for path in FIXED if path.exists()]
+        RECORD.write_bytes(msgspec.json.encode(_Record(str(folder), settings, was_there)))
         try:
             yield
         finally:
@@ -80,9 +80,9 @@ def clean() -> None:
     _remove_shims(folder)
     _unmount(folder)
     subprocess.run(["ip", "link", "delete", BRIDGE], capture_output=True, check=False)
-    for name, value in record.tuned.items():
-        _tuned(name).write_text(value)
-    for made in (*(folder / name for name in _MADE), *_FIXED):
+    for name, value in record.settings.items():
+        tuned(name).write_text(value)
+    for made in (*(folder / name for name in _MADE), *FIXED):
         if str(made) not in record.was_there:
             shutil.rmtree(made, ignore_errors=True)
     RECORD.unlink()
@@ -99,7 +99,8 @@ def _wait_for_turn(held: int) -> None:
         time.sleep(0.2)
 
 
-def _tuned(name: str) -> Path:
+def tuned(name: str) -> Path:
+    """Where the kernel shows a setting."""
     return Path("/proc/sys") / name
 
 

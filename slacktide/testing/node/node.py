@@ -93,6 +93,12 @@ class RealNode:
             client.delete(f"{PODS}/{name}", params=how).raise_for_status()
         self.wait(lambda: not self.pod(name) and not groups.where(uid), f"{name} to go")
 
+    def forget_pods(self) -> None:
+        """Removes all pods' objects and returns when their groups have gone too."""
+        with self.plane.client() as client:
+            client.delete(PODS, params={"gracePeriodSeconds": "0"}).raise_for_status()
+        self.wait(lambda: not groups.of_pods(), "the pods to go")
+
     def sell(self, *, milli: int, memory_bytes: int) -> None:
         """Publishes batch resources on the node, as the predictor does."""
         sold = {RESOURCE_BATCH_CPU: str(milli), RESOURCE_BATCH_MEMORY: str(memory_bytes)}

@@ -62,7 +62,8 @@ def a_pod(
         "enableServiceLinks": False,
         "automountServiceAccountToken": False,
         "volumes": [
-            {"name": f"m{k}", "hostPath": {"path": str(path)}} for k, (path, _) in enumerate(folders)
+            {"name": f"m{k}", "hostPath": {"path": str(path)}}
+            for k, (path, _) in enumerate(folders)
         ],
     }
     notes, marks = dict(annotations or {}), dict(labels or {})
@@ -127,5 +128,7 @@ def _program_folders() -> list[Path]:
     wanted = {Path("/usr"), Path(sys.prefix), Path(sys.base_prefix), PROJECT}
     wanted = {path.resolve() for path in wanted} | {Path(sys.prefix)}
     return sorted(
-        path for path in wanted if not any(path != one and path.is_relative_to(one) for one in wanted)
+        path
+        for path in wanted
+        if not any(path != one and path.is_relative_to(one) for one in wanted)
     )
