@@ -1,0 +1,74 @@
+"""What a driver is: wishes in, writes out. It touches nothing itself.
+
+Each method answers with the writes that bring one group to a value, in the order in which the
+kernel takes them; `Hand` (hand.py) owns, writes and reads back. So a driver is a table of file
+names and formats, and the two versions differ in nothing else. Always holds: a wish that this node
+cannot grant is an empty answer; `can` says so before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+Kind = Literal["freeze", "quota", "idle", "weight", "cpuset", "memory", "disk", "process", "node"]
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One value for one file."""
+
+    path: str
+    value: str
+    kind: Kind
+    device: str = ""
+    """`8:0` where the file has one line a device and this is about that line."""
+    lifted: str = ""
+    """What to write for that device where it had no line."""
+    reads: str | None = ""
+    """The line that must be read back; empty: `value`; None: reading tells nothing."""
+    slow: bool = False
+    """It may block for a long time (reclaim): never written by the fast loop itself."""
+
+
+Writes = tuple[Write, ...]
+
+
+class Driver(Protocol):
+    """`group` is a path relative to every mount; shares are on v1's scale."""
+
+    def cpu_weight(self, group: str, shares: int) -> Writes:
+        """Its weight among its siblings."""
+
+    def cpu_idle(self, group: str, *, idle: bool) -> Writes:
+        """SCHED_IDLE for the group, or no more."""
+
+    def cpu_quota(self, group: str, cores: float) -> Writes:
+        """CPU time a second; infinite lifts it. v1: see quota_tree.py for parents and children."""
+
+    def cpu_period(self, group: str, *, cores: float, period_us: int) -> Writes:
+        """The quota with another period; v1 needs both in the right order."""
+
+    def cpu_burst(self, group: str, cores: float) -> Writes:
+        """Unused quota that one period may add."""
+
+    def cpus(self, group: str, cpus: Sequence[int]) -> Writes:
+        """Only these CPUs."""
+
+    def freeze(self, group: str, *, frozen: bool) -> Writes:
+        """Stop all its processes, or let them go on."""
+
+    def memory_limit(self, group: str, limit_bytes: float) -> Writes:
+        """It may not grow beyond; infinite lifts it."""
+
+    def memory_high(self, group: str, limit_bytes: float) -> Writes:
+        """From here on its allocations wait for reclaim."""
+
+    def disk_limit(
+        self, group: str, device: str, *, read_bytes_per_s: float, write_bytes_per_s: float
+    ) -> Writes:
+        """Bytes a second from and to one device; infinite lifts."""
+
+    def disk_weight(self, group: str, weight: int) -> Writes:
+        """1..1000 among its siblings."""
