@@ -22,14 +22,16 @@ class Write:
     path: str
     value: str
     kind: Kind
+    safe: str = ""
+    """What the watchdog writes when the loop has died; empty: it leaves the file alone."""
     device: str = ""
     """`8:0` where the file has one line a device and this is about that line."""
     lifted: str = ""
-    """What to write for that device where it had no line."""
-    reads: str | None = ""
-    """The line that must be read back; empty: `value`; None: reading tells nothing."""
+    """What takes that device's line away."""
+    checked: bool = True
+    """Whether reading it back tells anything."""
     slow: bool = False
-    """It may block for a long time (reclaim): never written by the fast loop itself."""
+    """It may block for long (reclaim): never written by the fast loop itself."""
 
 
 Writes = tuple[Write, ...]
@@ -44,11 +46,11 @@ class Driver(Protocol):
     def cpu_idle(self, group: str, *, idle: bool) -> Writes:
         """SCHED_IDLE for the group, or no more."""
 
-    def cpu_quota(self, group: str, cores: float) -> Writes:
+    def cpu_quota(self, group: str, cores: float, *, safe_cores: float) -> Writes:
         """CPU time a second; infinite lifts it. v1: see quota_tree.py for parents and children."""
 
-    def cpu_period(self, group: str, *, cores: float, period_us: int) -> Writes:
-        """The quota with another period; v1 needs both in the right order."""
+    def cpu_period(self, group: str, period_us: int) -> Writes:
+        """In what slices quotas are dealt out from now on; write it while no quota is set."""
 
     def cpu_burst(self, group: str, cores: float) -> Writes:
         """Unused quota that one period may add."""
