@@ -20,8 +20,8 @@ DISK_LADDER: Final = Settings(minimum_after_s=0.3, freeze_after_s=0.5, freeze_bu
 class StandingSettings:
     """What pods hold all the time."""
 
-    batch_weight: int = 1
-    """cpu.weight of a batch pod's group (cpu.shares 2): the kernel preempts it for online."""
+    batch_cpu_shares: int = 2
+    """cpu.shares of a batch pod's group (cpu.weight 1): the kernel preempts it for online."""
     batch_idle: bool = False
     """cpu.idle for batch: measured no better than the weight, and it loses kubelet's shares."""
     batch_oom_score_adj: int = 1000

@@ -132,7 +132,8 @@ class Ledger:
         fresh = f"{self.path}.new"
         try:
             with open(fresh, "w", encoding="utf-8") as file:  # noqa: PTH123  strings and os here
-                json.dump({"version": VERSION, "files": self._rows()}, file)
+                # dumps, not dump: only the former is done in C.
+                file.write(json.dumps({"version": VERSION, "files": self._rows()}))
             os.replace(fresh, self.path)  # noqa: PTH105  as above
         except OSError as error:
             return errno.errorcode.get(error.errno or 0, "EIO")

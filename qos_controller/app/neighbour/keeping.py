@@ -52,11 +52,10 @@ class Keeping:
         try:
             stored = read_book(self.file)
         except BadInput as why:
-            log.info("no stored book", why=str(why))
+            log.debug("no stored book", why=str(why))
             return
         if stored.node == self.node:
             self.book = stored
-            log.info("stored book", pods=len(stored.pods), written_s=stored.written_s)
 
     def found(self, uid: str) -> NodePod | None:
         """The pod with that UID in the book."""
@@ -72,11 +71,8 @@ class Keeping:
         if self._next is None:
             self._next = asyncio.get_running_loop().call_later(after_s, self.write)
 
-    def write_off(self) -> None:
-        """Tells the loop to put everything back, whatever pods there are."""
-        self._save(replace(self._now(), off=True))
-
     def write(self) -> None:
+        """Writes the book as it is now, once everything was listed."""
         self._next = None
         if self.listed():
             self.other = "" if self.beside_others else other_owner(self.pods)

@@ -6,7 +6,7 @@
                           {"node", "ticks": {"next", "columns", "rows"}, "events": the same}
     /metrics              for Prometheus
 
-Always holds: an answer of /ticks has at most `MOST_ROWS` of each, the oldest first, so who is behind
+Always holds: an answer of /ticks has at most `MOST_ROWS` of each, the oldest first; who is behind
 asks again with `next`; numbers that are not known are null.
 """
 
@@ -159,7 +159,7 @@ class Pages:
     def _of_the_cluster(self, page: Page) -> None:
         book, heard_s = self.keeping.book, self.heard_s()
         pods = book.pods if book is not None else ()
-        classes = {one: 0.0 for one in ("LSE", "LSR", "LS", "BE")}
+        classes = dict.fromkeys(("LSE", "LSR", "LS", "BE"), 0.0)
         for pod in pods:
             classes[pod.qos_class] += 1
         page.family("pods", "In the book, by class.", classes, label="qos", kind="gauge")

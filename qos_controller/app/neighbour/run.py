@@ -30,20 +30,18 @@ from qos_controller.app.neighbour.following import Following
 from qos_controller.app.neighbour.keeping import Keeping
 from qos_controller.app.neighbour.pages import Pages
 from qos_controller.app.neighbour.promises import Promises
-from qos_controller.app.neighbour.reporting import Reporting
+from qos_controller.app.neighbour.reporting import LOOK_S, Reporting
 from qos_controller.app.neighbour.settings import NeighbourSettings
 from qos_controller.app.neighbour.telling import Telling
 from qos_controller.app.neighbour.wishing import Wishing, listening
 from slacktide.clock import SteadyClock, WallClock
 from slacktide.errors import BadInput
-from slacktide.kube.connection import Connection, connection
+from slacktide.kube.connection import connection
 from slacktide.kube.lanes import Lanes, lanes
 from slacktide.kube.reading import Resource
 from slacktide.kube.reflector import Reflector
 from slacktide.kube.writing import Writer
 
-FIRST_LIST_S: Final = 5.0  # to see who else owns the node, before the stored book counts
-AGAIN_S: Final = 30.0  # until a kubeconfig is looked for again
 LANES: Final = 3  # report, evictions and events never wait for one another
 
 log = structlog.get_logger()
@@ -76,6 +74,13 @@ class Neighbour:
             now_s=WallClock().now_s,
         )
 
+    async def look_on(self) -> None:
+        """Follows the diary and the book that another writes."""
+        while True:
+            self.following.look()
+            self.keeping.begin()
+            await asyncio.sleep(LOOK_S)
+
     async def first_list(self) -> None:
         """Writes the first book, also of a node without pods.
 
@@ -100,7 +105,7 @@ async def run(settings: NeighbourSettings) -> None:
         BadInput: another agent owns this node, or the port is taken.
     """
     settings.run_dir.mkdir(parents=True, exist_ok=True)
-    async with _connected(settings) as neighbour:
+    async with _alone(settings) if settings.alone else _connected(settings) as neighbour:
         try:
             await _all_of(neighbour)
         except* BadInput as several:
@@ -119,17 +124,27 @@ async def _all_of(neighbour: Neighbour) -> None:
     log.info("serving", port=server.sockets[0].getsockname()[1])
     neighbour.keeping.begin()
     async with server, listening(settings.run_dir, neighbour.wishing), asyncio.TaskGroup() as tasks:
+        tasks.create_task(neighbour.evicting.run(neighbour.wishing.evictions))
+        if settings.alone:
+            tasks.create_task(neighbour.look_on())
+            return
         tasks.create_task(neighbour.pods.run())
         tasks.create_task(neighbour.nodes.run())
         tasks.create_task(neighbour.first_list())
         tasks.create_task(neighbour.telling.run())
-        tasks.create_task(neighbour.evicting.run(neighbour.wishing.evictions))
         tasks.create_task(neighbour.reporting.run())
 
 
 @asynccontextmanager
+async def _alone(settings: NeighbourSettings) -> AsyncIterator[Neighbour]:
+    """Without an API server: nothing is asked and nothing is written."""
+    async with httpx.AsyncClient(trust_env=False) as client:
+        yield _neighbour(settings, client, Lanes(()))
+
+
+@asynccontextmanager
 async def _connected(settings: NeighbourSettings) -> AsyncIterator[Neighbour]:
-    """With an API server; where there is none to be found, it is looked for again and again."""
+    """With an API server, which may be away. Raises `BadInput` where nobody says which it is."""
     found = connection(settings.kubeconfig, settings.context)
     async with found.client(connections=4) as client, lanes(found, LANES) as lane:
         yield _neighbour(settings, client, lane)
@@ -169,7 +184,7 @@ def _neighbour(settings: NeighbourSettings, client: httpx.AsyncClient, lane: Lan
         writer=Writer(lane, clock=steady, again=evictions.AGAIN),
         telling=telling,
         clock=steady,
-        allowed=settings.evict,
+        allowed=settings.evict and not settings.alone,
         memory_grace_s=settings.memory_grace_s,
     )
     reporting = Reporting(

@@ -23,6 +23,8 @@ class NeighbourSettings:
     """Metrics name pods, so others reach them only where an operator says so."""
     port: int = 8087
     """Next to the scheduler's; 0: any free one."""
+    alone: bool = False
+    """Without Kubernetes: somebody else writes the book, and nobody is evicted."""
     beside_others: bool = False
     """Start though another agent limits batch on this node; off, since two would fight."""
     evict: bool = True
