@@ -46,8 +46,8 @@ def protects(settings: AgentSettings) -> str:
 
 async def neighbour(settings: AgentSettings) -> None:
     """Kubernetes' half, imported after the loop has started: the node's safety does not wait."""
-    from qos_controller.app.neighbour.run import run
-    from qos_controller.app.neighbour.settings import NeighbourSettings
+    from qos_controller.app.neighbour.run import run  # noqa: PLC0415  see above
+    from qos_controller.app.neighbour.settings import NeighbourSettings  # noqa: PLC0415  as above
 
     await run(
         NeighbourSettings(
