@@ -22,8 +22,8 @@ DISK_LADDER: Final = Settings(
 class StandingSettings:
     """What pods hold all the time."""
 
-    batch_weight: int = 1
-    """cpu.weight of a batch pod's group (cpu.shares 2): the kernel preempts it for online."""
+    batch_cpu_shares: int = 2
+    """cpu.shares of a batch pod's group (cpu.weight 1): the kernel preempts it for online."""
     batch_idle: bool = False
     """cpu.idle for batch: measured no better than the weight, and it loses kubelet's shares."""
     batch_oom_score_adj: int = 1000

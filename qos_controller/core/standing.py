@@ -16,6 +16,7 @@ from typing import Final, Literal
 from qos_controller.core.node_settings import StandingSettings
 from qos_controller.core.pods import Pod
 
+IoClass = Literal["idle", "low", "normal", "high"]
 WHOLE_CORE_CLASSES: Final = ("LSE", "LSR")
 
 
@@ -33,23 +34,26 @@ class NodeFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """One pod's share of the node while nothing is wrong."""
+    """One pod's groups while nothing is wrong, or those that all batch pods share."""
 
-    weight: int | None = None
-    """cpu.weight of the pod's group, 1..10000; 1 is cpu.shares 2."""
-    idle: bool = False
-    """cpu.idle: run only where nobody else wants to."""
+    cpu_shares: int | None = None
+    """Weight on the scale of cpu.shares: 1024 is one requested core, 2 the least."""
+    idle: bool | None = None
+    """SCHED_IDLE for the whole group: it runs where nobody else wants to."""
     quota_cores: float | None = None
+    """A ceiling of its own, below which the node's quota may push it further."""
+    burst_cores: float | None = None
+    """Unused quota of earlier periods that one period may add, where it has a quota."""
+    cpus: tuple[int, ...] | None = None
+    """Only these CPUs; empty: those it had."""
     memory_limit_bytes: float | None = None
+    memory_high_bytes: float | None = None
+    """From here on its allocations wait for reclaim (cgroup v2 alone)."""
     oom_score_adj: int | None = None
     disk_weight: int | None = None
-    """io.weight 1..10000 or blkio.bfq.weight 1..1000 of the pod's group."""
-    io_class: Literal["", "idle"] = ""
-    """I/O priority class of its threads; empty: as it is."""
-    burst_share: float | None = None
-    """CPU that may be saved up and used at once, as a share of the pod's own quota."""
-    cpus: tuple[int, ...] = ()
-    """CPUs it runs on; empty: as it is."""
+    """1..1000, 100 is usual; seen by BFQ and io.weight."""
+    io_class: IoClass | None = None
+    """Priority of its threads' own reads and writes, as mq-deadline and BFQ see it."""
 
 
 NOTHING: Final = Standing()
@@ -68,18 +72,18 @@ def _of_batch(pod: Pod, facts: NodeFacts, settings: StandingSettings) -> Standin
     limits_cpu = cores is not None and 0.0 < cores < facts.capacity_cores
     limits_memory = memory_bytes is not None and 0.0 < memory_bytes < facts.capacity_bytes
     return Standing(
-        weight=settings.batch_weight,
-        idle=settings.batch_idle,
+        cpu_shares=settings.batch_cpu_shares,
+        idle=settings.batch_idle or None,
         quota_cores=cores if limits_cpu else None,
         memory_limit_bytes=memory_bytes if limits_memory else None,
         oom_score_adj=settings.batch_oom_score_adj,
         disk_weight=settings.batch_disk_weight,
-        io_class="idle" if settings.batch_io_idle else "",
-        cpus=facts.shared_cpus,
+        io_class="idle" if settings.batch_io_idle else None,
+        cpus=facts.shared_cpus or None,
     )
 
 
 def _of_online(pod: Pod, facts: NodeFacts, settings: StandingSettings) -> Standing:
-    limited = pod.cpu_limit_cores is not None and settings.online_burst_share > 0.0
-    cpus = facts.bound.get(pod.uid, ()) if pod.qos_class in WHOLE_CORE_CLASSES else ()
-    return Standing(burst_share=settings.online_burst_share if limited else None, cpus=cpus)
+    burst_cores = (pod.cpu_limit_cores or 0.0) * settings.online_burst_share
+    cpus = facts.bound.get(pod.uid) if pod.qos_class in WHOLE_CORE_CLASSES else None
+    return Standing(burst_cores=burst_cores or None, cpus=cpus)
