@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from watched import file_of, held, watched
+from tests.node.watched import file_of, held, watched
 
 from qos_controller.adapters.ticks import TickReader
 from slacktide.contract import ANNOTATION_AGENT
