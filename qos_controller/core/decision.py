@@ -124,3 +124,13 @@ class Decision:
     actions: tuple[Action, ...]
     state: NodeState
     reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What one resource's law came to."""
+
+    stage: int
+    level: float
+    """Its worst signal over its limit."""
+    reason: Reason

@@ -1,0 +1,1 @@
+"""What the node tells: each file here reads one signal, and says what reading it costs."""
