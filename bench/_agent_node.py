@@ -78,18 +78,21 @@ class OwnNode:
         qos = "besteffort" if batch else "burstable"
         group = self.top / "kubepods" / qos / f"pod{uid}"
         self.pods[uid], self.groups[uid] = pod, group
-        self._processes.append((group / "container").make().start(command))
+        container = (group / "container").make()
+        self._processes.append(container.start(command))
+        # It joins one hierarchy after the other and then becomes the command.
+        wait_until(lambda: container.pids() and _is(self._processes[-1].pid, command[0]))
         return pod
 
     def tell(self, *, off: bool = False) -> None:
         """Writes the book."""
-        book = Book(
-            node="own", written_s=time.time(), pods=tuple(self.pods.values()), off=off
-        )
+        book = Book(node="own", written_s=time.time(), pods=tuple(self.pods.values()), off=off)
         write_book(self.run_dir / NAME, book)
 
     def start(self, module: Sequence[str] = AGENT, *more: str) -> subprocess.Popen[bytes]:
         """The whole agent, or another module with the same settings."""
+        if self.agent is not None:
+            self.agent.wait()
         with (self.run_dir / "agent.err").open("ab") as said:
             self.agent = subprocess.Popen(
                 [sys.executable, *module, to_argument(self.settings), *more],
@@ -157,6 +160,12 @@ def wait_until(holds: Callable[[], object], *, within_s: float = 5.0) -> float:
             raise TimeoutError(f"not within {within_s:g} s")
         time.sleep(0.002)
     return time.monotonic() - began_s
+
+
+def _is(pid: int, command: str) -> bool:
+    """Whether that process has become this command."""
+    line = Path(f"/proc/{pid}/cmdline").read_bytes()
+    return line.startswith(command.encode()) and b"cgroup.procs" not in line
 
 
 def _name(line: Iterable[bytes]) -> str:

@@ -98,8 +98,8 @@ def main(loop: Sequence[str] = LOOP) -> None:
     say(protects(settings))
     try:
         asyncio.run(_until_told(settings, loop))
-    except* BadInput as several:
-        say(str(several.exceptions[0]))
+    except BadInput as why:
+        say(str(why))
         sys.exit(2)
 
 

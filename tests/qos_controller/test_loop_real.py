@@ -60,7 +60,10 @@ def ticks(node: OwnNode) -> int:
 
 def acts(node: OwnNode) -> None:
     """Waits for the standing values, which are written before all else."""
-    wait_until(lambda: batch(node, "cpu.shares") == "2" and ticks(node) > 5, within_s=15)
+    try:
+        wait_until(lambda: batch(node, "cpu.shares") == "2" and ticks(node) > 5, within_s=15)
+    except TimeoutError as late:
+        raise AssertionError(f"{batch(node, 'cpu.shares')} {ticks(node)}: {node.said()}") from late
 
 
 def does_its_worst(node: OwnNode) -> None:
@@ -220,9 +223,7 @@ def test_a_pod_whose_owner_switched_it_off_is_put_back_and_left_alone(node: OwnN
     assert [group.read("cpu.shares").strip() for group in others] == ["2"]
 
 
-def test_a_node_without_pressure_counters_is_still_looked_at(
-    node: OwnNode, tmp_path: Path
-) -> None:
+def test_a_node_without_pressure_counters_is_still_looked_at(node: OwnNode, tmp_path: Path) -> None:
     root = tmp_path / "cgroup"
     root.mkdir()
     for name in ("cpu", "cpuacct", "memory", "blkio", "freezer", "cpuset", "pids"):
