@@ -1,4 +1,4 @@
-"""The agent's real processes on the kernel's own groups: killed, stopped, told to end, left alone."""
+"""The agent's real processes on the kernel's groups: killed, stopped, told to end, left alone."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def test_the_start_after_a_crash_of_everything_puts_back_what_the_crash_left(
 def test_killed_ten_times_at_random_moments_it_is_thawed_and_safe_within_three_seconds(
     node: OwnNode,
 ) -> None:
-    chance = random.Random(6)
+    chance = random.Random(6)  # noqa: S311  no secret
     before = node.snapshot()
     node.start(REHEARSING)
     for _ in range(10):
