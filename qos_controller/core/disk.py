@@ -100,9 +100,7 @@ def first(settings: DiskSettings) -> DiskMemory:
     return DiskMemory(ladder=Ladder(hold_s=settings.ladder.hold_s))
 
 
-def on_disk(
-    pods: tuple[PodUse, ...], *, blamed: str, offline_cores: float, dirty_growth: float
-) -> BatchOnDisk:
+def on_disk(pods: tuple[PodUse, ...], *, blamed: str, offline_cores: float) -> BatchOnDisk:
     """The sums over all batch pods."""
     read = written = dirty = 0.0
     for pod in pods:
@@ -115,7 +113,6 @@ def on_disk(
         offline_cores=offline_cores,
         bytes_per_s=max(read, written),
         dirty_bytes=dirty,
-        dirty_growth_bytes_per_s=dirty_growth,
     )
 
 
@@ -149,11 +146,16 @@ def decide_disk(
     if sample is None:
         return before, []
     dt_s = now_s - before.heard_s if before.heard_s > NEVER else 0.0
-    batch = _with_nodes_dirt(sample, before, batch, dt_s)
+    held, held_s = before.pace.held, now_s - before.ladder.since_s
+    if not (held and held[0].pod == "" and held_s >= settings.name_within_s):
+        batch = _with_node(sample, before, batch, dt_s)
     active = is_active(batch, settings)
     if before.ladder.stage == CALM and not active:
         after = _learned(sample, before, dt_s=dt_s, now_s=now_s, settings=settings)
     else:
+        if not active:
+            # Whoever is slow now is not slow for batch's sake.
+            sample = replace(sample, read_latency_s=None, online_full_share=None)
         look = _look(
             sample,
             before,
@@ -194,16 +196,21 @@ def _writes(batch: BatchOnDisk, settings: DiskSettings) -> bool:
     return fast or batch.dirty_bytes >= settings.buffered_bytes
 
 
-def _with_nodes_dirt(
+def _with_node(
     sample: DiskSample, before: DiskMemory, batch: BatchOnDisk, dt_s: float
 ) -> BatchOnDisk:
-    """The node's dirty pages, seen before each pod's are, count as batch's where it runs."""
-    if sample.dirty_bytes is None or not batch.pods or dt_s <= 0.0:
+    """The node's own counters, seen long before each pod's, count as batch's where batch runs."""
+    if not batch.pods or not batch.offline_cores:
         return batch
-    growth = (sample.dirty_bytes - before.dirty_bytes) / dt_s
-    if growth <= batch.dirty_growth_bytes_per_s:
-        return batch
-    return replace(batch, dirty_growth_bytes_per_s=growth)
+    growth = 0.0
+    if sample.dirty_bytes is not None and dt_s > 0.0 and before.heard_s > NEVER:
+        growth = (sample.dirty_bytes - before.dirty_bytes) / dt_s
+    written = sample.written_bytes_per_s or 0.0
+    return replace(
+        batch,
+        dirty_growth_bytes_per_s=growth,
+        bytes_per_s=max(batch.bytes_per_s, written),
+    )
 
 
 def _learned(
@@ -280,9 +287,9 @@ def _paced(
     before: DiskMemory, ladder: Ladder, batch: BatchOnDisk, look: DiskLook, settings: DiskSettings
 ) -> Pace:
     """Half at each new throttle, the floors from stage 2 on, growth when it is clean."""
-    pace = before.pace
     if ladder.stage == CALM:
         return FREE
+    pace = pacing.named(before.pace, batch.pods, settings)
     if before.ladder.stage == CALM:
         return pacing.begun(_first_held(batch, settings), settings)
     if ladder.stage >= MINIMUM:

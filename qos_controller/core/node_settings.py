@@ -68,8 +68,8 @@ class BlameSettings:
     """Its correlation x use must be this many times the next pod's."""
     window_s: float = 10.0
     """Time constant of means and covariances."""
-    samples: float = 3.0
-    """Looks at all pods before anybody is blamed."""
+    looks: int = 3
+    """Looks before anybody is blamed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +88,9 @@ class DiskSettings:
     """Time constant by which the usual latency and stall are learned while batch is silent."""
     idle_bytes_per_s: float = 1.0 * _MIB
     """Batch that reads and writes less than this is not the cause of anything."""
+    name_within_s: float = 1.0
+    """The node's own counters are seen at once, each pod's later: if by then no pod is found to
+    use the disk, all are let go."""
     min_bytes_per_s: float = 8.0 * _MIB
     """What stage 2 leaves a pod: direct writers at 5-20 MB/s no longer show in online's p99."""
     min_cores: float = 0.02

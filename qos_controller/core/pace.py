@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from qos_controller.core.decision import Action, SetDisk
@@ -87,6 +87,20 @@ def grown(pace: Pace, dt_s: float, settings: DiskSettings) -> Pace:
     return FREE if share >= 1.0 else Pace(pace.held, share, pace.hurt_share)
 
 
+def named(pace: Pace, pods: Iterable[PodUse], settings: DiskSettings) -> Pace:
+    """All together become those who really use the disk, as soon as they are known.
+
+    They are seen while they are held back, so what they did before is reckoned from the share.
+    """
+    if not pace.held or pace.held[0].pod:
+        return pace
+    held = tuple(
+        replace(one, bytes_per_s=one.bytes_per_s / pace.share, cores=one.cores / pace.share)
+        for one in users(pods, settings)
+    )
+    return replace(pace, held=held) if held else pace
+
+
 def quotas(pace: Pace, settings: DiskSettings) -> dict[str, float]:
     """Cores of each paced writer, by pod."""
     run = max(settings.min_run_share, _in_steps(pace.share))
@@ -133,5 +147,5 @@ def _in_steps(share: float) -> float:
 
 def _joined(old: tuple[Held, ...], new: tuple[Held, ...]) -> tuple[Held, ...]:
     """Who is held already keeps the measure of what it did before it was."""
-    known = {held.pod for held in old}
+    known = {held.pod for held in old} | {""}
     return (*old, *(held for held in new if held.pod not in known))
