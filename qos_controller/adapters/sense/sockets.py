@@ -2,8 +2,8 @@
 
 `inet_diag` over netlink answers with `tcp_info` a connection: `rtt` (smoothed, SRTT of RFC 6298)
 and `rttvar` (its mean deviation: the jitter), microseconds; for a listening socket the queue of
-those who wait to be accepted and its length. pyroute2 speaks this too, but importing it takes 25 MB and
-the agent has 80 in all; the tests hold the numbers here against it.
+those who wait to be accepted and its length. pyroute2 speaks this too, but importing it takes
+25 MB and the agent has 80 in all; the tests hold the numbers here against it.
 Always holds: one buffer of answers a call, so a tick's cost does not grow with the connections; at
 most `CONNECTIONS` a round, after which the socket is thrown away with the rest of its answers.
 Cost: 40 us to ask, 25 us and 1.6 us a connection a buffer; a round every few seconds a pod.
