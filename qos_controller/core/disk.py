@@ -42,6 +42,7 @@ _SAYS: Final = (
     "{5:.1f} MiB/s, {6:.1f} MiB dirty; {7} may do {8:.0%} of what it did"
 )
 _LOCKED: Final = "; held down without effect, online loads the disk itself: no more until {9:.2f} s"
+NO_HARM: Final = DiskSample()
 UNSEEN: Final = Verdict(CALM, 0.0, Reason("disk calm: not seen yet"))
 
 
@@ -153,11 +154,10 @@ def decide_disk(
     if before.ladder.stage == CALM and not active:
         after = _learned(sample, before, dt_s=dt_s, now_s=now_s, settings=settings)
     else:
-        if not active:
-            # Whoever is slow now is not slow for batch's sake.
-            sample = replace(sample, read_latency_s=None, online_full_share=None)
+        # While batch is idle, whoever is slow is not slow for its sake.
+        judged = sample if active else NO_HARM
         look = _look(
-            sample,
+            judged,
             before,
             batch,
             alarm=alarm,
@@ -270,7 +270,7 @@ def _climbed(
     pace = _paced(before, ladder, batch, look, settings)
     if pace == FREE and ladder.stage != CALM:
         ladder = replace(ladder, stage=CALM, since_s=look.now_s)
-    elif pace.share > before.pace.share:
+    elif pace.share > before.pace.share or (before.pace.is_least and not pace.is_least):
         ladder = replace(ladder, grew_s=look.now_s)
     after = replace(
         before,
@@ -297,7 +297,9 @@ def _paced(
     if ladder.since_s == ladder.breached_s == look.now_s:
         return pacing.tightened(pace, _all_held(batch, settings), settings)
     if is_rested(ladder, look.now_s) and look.pressure.level < settings.ladder.calm_level:
-        return pacing.grown(pace, look.dt_s, settings)
+        # Who does nothing on the disk is let go at once: a share of nothing cannot be judged.
+        grows = is_active(batch, settings)
+        return pacing.grown(pace, look.dt_s, settings) if grows else FREE
     return pace
 
 

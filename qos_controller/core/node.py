@@ -101,7 +101,7 @@ def decide_node(
     seen = _seen(look, memory, now_s, settings)
     latency = services.judged(seen.watches, now_s=now_s, settings=settings.latency)
     culprit = NOBODY
-    if latency.alarm:
+    if latency.alarm and now_s - _stepped_s(memory) >= settings.latency.settle_s:
         suspects = _suspects(look, seen, now_s, settings)
         culprit = culprit_of(suspects, evident_level=settings.evident_level)
     case = _Case(look, seen, latency, culprit, now_s, settings)
@@ -114,7 +114,8 @@ def decide_node(
     if disk_actions or room_actions or net_actions:
         actions += [*disk_actions, *room_actions, *net_actions]
     verdicts = Verdicts(verdict, on_disk.verdict, room.verdict, uplink.verdict)
-    reason = _loudest(verdicts).reason
+    # Without news the other sentences are old.
+    reason = verdict.reason if tick is None else _loudest(verdicts).reason
     gone = _gone(case, on_cpu, tick, on_disk, room)
     if gone is not None:
         actions.append(gone)
@@ -187,6 +188,8 @@ def _pods_seen(
     on_cpu, on_disk = before.blame_cpu, before.blame_disk
     if gone := {pod.uid for pod in before.pods} - {pod.uid for pod in look.offline}:
         on_cpu, on_disk = without(on_cpu, gone), without(on_disk, gone)
+        if before.cpu.whom in gone:
+            before = replace(before, cpu=cpu.released(before.cpu))
     disk_level = before.disk.level
     if look.disk is not None:
         disk_level = disk.level_of(look.disk, before.disk, settings.disk)
@@ -270,7 +273,12 @@ def _on_memory(case: _Case) -> tuple[RoomMemory, list[Action]]:
     if look is None:
         return seen.memory, []
     return decide_memory(
-        look, seen.memory, seen.pods, now_s=case.now_s, settings=case.settings.memory
+        look,
+        seen.memory,
+        seen.pods,
+        asked={task.task: task.memory_bytes for task in case.sample.signals.offline_tasks},
+        now_s=case.now_s,
+        settings=case.settings.memory,
     )
 
 
@@ -297,6 +305,11 @@ def _gone(
         return None
     suspect = blamed(seen.blame_disk if cause == "io" else seen.blame_cpu, settings.blame)
     return chosen(cause, case.sample, seen.pods, suspect, now_s=now_s, settings=settings)
+
+
+def _stepped_s(memory: NodeMemory) -> float:
+    """When a ladder last took a step."""
+    return max(memory.cpu.state.ladder.since_s, memory.disk.ladder.since_s)
 
 
 def _loudest(verdicts: Verdicts) -> Verdict:

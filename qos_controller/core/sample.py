@@ -28,8 +28,6 @@ class PodUse:
     """Its pages that are dirty or being written back."""
     memory_bytes: float | None = None
     """Working set: use less inactive file pages, as kubelet counts it."""
-    memory_request_bytes: float = 0.0
-    """What it asked for; who is furthest over it gives first."""
     sent_bytes_per_s: float | None = None
 
 
