@@ -138,6 +138,8 @@ class Datagrams:
         return looked_at
 
     def _who(self, telling: Telling, sender: str) -> Service | None:
+        if not telling.who:
+            return None
         uid = self._owners.get(sender) if telling.who == "-" else self._by_name.get(telling.who)
         service = None if uid is None else self._services.get(uid)
         if service is None:

@@ -1,8 +1,9 @@
 """All that the agent senses, put together: one look at the node a tick.
 
 Cheap signals are read every tick, dear ones when their turn comes, and four times as often while
-the law says that something is wrong. Always holds: no file is opened in `read`; what could not be
-read is None; a pod without an entry in the book is online.
+the law says that something is wrong. Always holds: files are opened in `follow`, and in `read` only
+those that were missing; what could not be read is None; a pod without an entry in the book is
+online.
 Times are the caller's monotonic seconds.
 Cost: see `Every` and each signal's file; measured together by tests/qos_controller/bench_senses.py.
 """
