@@ -65,22 +65,18 @@ def test_pushed_latencies_become_requests_and_slow_ones(ears: Ears) -> None:
     send(ears, b"slacktide shop/web 10,20,50", b"slacktide uid-api 90")
     ears.datagrams.read()
     heard = ears.services.take(1.0)
-    # The one that stands worst is heard alone.
-    assert (heard.requests, heard.slow, heard.latency_s) == (3, 1, 0.09)
+    assert (heard.requests, heard.slow, heard.latency_s) == (4, 1, 0.09)
+    assert ears.services.take(1.1).services == ()
 
 
-def test_many_fast_requests_of_one_do_not_hide_the_slow_ones_of_another(ears: Ears) -> None:
-    send(ears, b"slacktide uid-api 0/100000", b"slacktide uid-web 5/5")
+def test_a_small_service_is_heard_beside_a_big_one(ears: Ears) -> None:
+    send(ears, b"slacktide uid-api 0/100000", b"slacktide uid-web 5/6")
     ears.datagrams.read()
-    heard = ears.services.take(1.0)
-    assert (heard.requests, heard.slow) == (5, 5)
-
-
-def test_all_are_heard_together_while_none_is_slow(ears: Ears) -> None:
-    send(ears, b"slacktide uid-api 1,2", b"slacktide uid-web 3")
-    ears.datagrams.read()
-    heard = ears.services.take(1.0)
-    assert (heard.requests, heard.slow) == (3, 0)
+    told = {it.service: it for it in ears.services.take(1.0).services}
+    assert (told["uid-web"].slow_requests, told["uid-web"].requests) == (5, 6)
+    assert (told["uid-api"].slow_requests, told["uid-api"].requests) == (0, 100_000)
+    assert told["uid-web"].bound_s == 0.03
+    assert "uid-far" not in told
 
 
 def test_a_pod_is_known_by_the_address_it_sends_from(ears: Ears) -> None:
@@ -130,16 +126,10 @@ def test_a_feed_that_stops_is_stale_and_not_fast(ears: Ears) -> None:
     assert ears.services.take(7.0).requests is None
 
 
-def test_a_slow_request_weighs_by_what_was_promised() -> None:
+def test_who_is_not_managed_is_not_heard() -> None:
     services = Services()
-    services.follow((pod("a", slo=Slo(bound_s=0.1, quantile=0.95)),))
-    service = services.get("uid-a")
-    assert service is not None
-    total = 0
-    for tick in range(10):
-        service.add_counts(1, 1)
-        total += services.take(tick * 0.025).slow
-    assert total == 2
+    services.follow((pod("a", managed=False), pod("b", batch=True), pod("c")))
+    assert [services.get(f"uid-{name}") is None for name in "abc"] == [True, True, False]
 
 
 def test_who_stays_keeps_his_standing_and_a_new_promise_begins_anew() -> None:

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -121,7 +122,8 @@ def test_cpu_time_is_laid_at_the_right_door(node: Node, senses: Senses) -> None:
     sample = looked(senses, lambda it: it.signals.offline_used_cores > 0.1)
     assert sample.signals.online_used_cores < 0.1
     assert sample.signals.offline_held_cores == 1.5
-    use = looked(senses, lambda it: (it.offline[0].cpu_cores or 0) > 0.1, pressed=True).offline[0]
+    sample = looked(senses, lambda it: any((use.cpu_cores or 0) > 0.1 for use in it.offline))
+    (use,) = sample.offline
     assert use.uid == "job"
     assert use.memory_bytes is not None
 
@@ -159,17 +161,17 @@ def test_a_group_that_vanishes_between_two_ticks_is_no_error(node: Node, senses:
         for directory, _, _ in os.walk(Path(mount, groups["job"]), topdown=False):
             Path(directory).rmdir()
     for tick in range(2, 8):
-        sample = senses.read(float(tick), pressed=True)
-    assert sample.offline[0].cpu_cores is None
-    assert sample.offline[0].memory_bytes is None
+        (use,) = senses.read(float(tick), pressed=True).offline
+    assert (use.cpu_cores, use.memory_bytes) == (None, None)
 
 
 def test_the_node_has_memory_and_a_disk(senses: Senses) -> None:
-    sample = looked(senses, lambda it: it.disk is not None and it.disk.busy_share is not None)
-    assert sample.memory is not None
-    assert 0 < sample.memory.available_bytes <= sample.memory.capacity_bytes
-    assert sample.disk is not None
-    assert sample.disk.dirty_bytes is not None
+    memory = looked(senses, lambda it: it.memory is not None).memory
+    assert memory is not None
+    assert 0 < memory.available_bytes <= memory.capacity_bytes
+    disk = looked(senses, lambda it: it.disk is not None and it.disk.busy_share is not None).disk
+    assert disk is not None
+    assert disk.dirty_bytes is not None
 
 
 def test_who_writes_is_known_before_the_disk_is(node: Node, tmp_path: Path) -> None:
@@ -311,6 +313,24 @@ def test_our_round_trips_are_those_that_pyroute2_reads(own_network: int) -> None
     server.close()
     client.close()
     sockets.close()
+
+
+def test_what_was_not_looked_at_in_a_tick_is_not_told_again(node: Node, senses: Senses) -> None:
+    pods, groups = book(node)
+    senses.follow(pods, groups)
+    samples = [senses.read(1.0 + tick * 0.025) for tick in range(40)]
+    for name in ("disk", "memory", "offline"):
+        told = [bool(getattr(sample, name)) for sample in samples]
+        assert 3 <= sum(told) <= 11, name
+    assert all(len(sample.offline) in {0, 1} for sample in samples)
+
+
+def test_a_pod_whose_owner_said_no_is_in_no_tuple(node: Node, senses: Senses) -> None:
+    pods, groups = book(node)
+    senses.follow([pods[0], replace(pods[1], managed=False)], groups)
+    for tick in range(12):
+        sample = senses.read(1.0 + tick * 0.025)
+        assert (sample.offline, sample.signals.offline_tasks) == ((), ())
 
 
 def test_without_anything_the_senses_still_answer(tmp_path: Path) -> None:
