@@ -79,7 +79,7 @@ def judged(watches: tuple[Watch, ...], *, now_s: float, settings: LatencySetting
             level, service = height, watch.service
         requests = watch.requests * math.exp(-silent_s / settings.window_s)
         enough = requests >= settings.enough_requests
-        if height >= 0.5 or (enough and silent_s > settings.fresh_s):
+        if height >= 0.5 or (enough and silent_s > _longest_gap_s(watch, settings)):
             within = False
         elif enough:
             proofs += 1
@@ -96,6 +96,12 @@ def told(watches: tuple[Watch, ...], settings: LatencySettings) -> tuple[Watch, 
         replace(watch, slow_sum=0.0) if watch.slow_sum > settings.alarm else watch
         for watch in watches
     )
+
+
+def _longest_gap_s(watch: Watch, settings: LatencySettings) -> float:
+    """So long a silence has a chance of e^-10 where requests come by themselves (Poisson)."""
+    rate_per_s = watch.requests / settings.window_s
+    return max(settings.least_gap_s, min(settings.fresh_s, 10.0 / rate_per_s))
 
 
 def _has_slack(watch: Watch, allowed: float, settings: LatencySettings) -> bool:
