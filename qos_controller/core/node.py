@@ -253,8 +253,8 @@ def _on_disk(case: _Case) -> tuple[DiskMemory, list[Action]]:
         sample.disk,
         seen.disk,
         batch,
+        latency=case.latency,
         alarm=case.culprit.resource == DISK,
-        within=case.latency.within,
         now_s=case.now_s,
         settings=settings.disk,
     )

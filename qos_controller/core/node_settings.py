@@ -50,6 +50,8 @@ class LatencySettings:
     """Time constant of the counts by which a service is said to be within its SLO."""
     enough_requests: float = 20.0
     """Fewer answers than this in the window prove nothing."""
+    few_slow: float = 2.0
+    """Fewer slow answers than this in the window hold nothing back."""
     fresh_s: float = 0.5
     """A feed silent for longer proves nothing: who is stalled answers nobody. A busy one has to
     answer sooner: ten times its usual gap, but at least `least_gap_s`."""
