@@ -30,6 +30,22 @@ class PodUse:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OnlineUse:
+    """What one online pod with an SLO shows, read every few seconds; for people to look at."""
+
+    uid: str
+    threads: int | None = None
+    load: float | None = None
+    """Running and ready threads a core that it may use."""
+    blocked_share: float | None = None
+    """Of its threads: waiting without being interruptible, mostly for a disk."""
+    run_delay_share: float | None = None
+    """Time a thread was ready and did not run; behind its own siblings counts too."""
+    throttled_share: float | None = None
+    """Time stopped by its own CPU limit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DiskSample:
     """The block devices that online's files lie on."""
 
@@ -77,6 +93,8 @@ class NetworkSample:
     """Median smoothed round-trip time of online's connections."""
     srtt_jitter_s: float | None = None
     listen_overflows_per_s: float | None = None
+    backlog_share: float | None = None
+    """The fullest listen queue of online; at 1 newcomers are dropped."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,3 +109,4 @@ class Sample:
     memory: MemorySample | None = None
     network: NetworkSample | None = None
     offline: tuple[PodUse, ...] = ()
+    online: tuple[OnlineUse, ...] = ()

@@ -235,8 +235,3 @@ def _settled(gang: Gang, phase: Phase, said: Answer) -> str:
         return gang.outcome.reason
     more = "" if said.cause in Cause.__members__ else f"; its other pods: {said.reason}"
     return f"all that it needs is {phase.value}{more}"
-
-
-def key_text(key: Key) -> str:
-    """A gang as commands take it."""
-    return f"{key.namespace}/{key.name}"

@@ -22,14 +22,16 @@ class Write:
     path: str
     value: str
     kind: Kind
+    safe: str = ""
+    """What the watchdog writes when the loop has died; empty: it leaves the file alone."""
     device: str = ""
     """`8:0` where the file has one line a device and this is about that line."""
     lifted: str = ""
-    """What to write for that device where it had no line."""
-    reads: str | None = ""
-    """The line that must be read back; empty: `value`; None: reading tells nothing."""
+    """What takes that device's line away."""
+    checked: bool = True
+    """Whether reading it back tells anything."""
     slow: bool = False
-    """It may block for a long time (reclaim): never written by the fast loop itself."""
+    """It may block for long (reclaim): never written by the fast loop itself."""
 
 
 Writes = tuple[Write, ...]
@@ -38,20 +40,33 @@ Writes = tuple[Write, ...]
 class Driver(Protocol):
     """`group` is a path relative to every mount; shares are on v1's scale."""
 
+    periods_us: dict[str, int]
+    """Groups whose quota is dealt out in other slices than of 100 ms."""
+
     def cpu_weight(self, group: str, shares: int) -> Writes:
         """Its weight among its siblings."""
 
     def cpu_idle(self, group: str, *, idle: bool) -> Writes:
         """SCHED_IDLE for the group, or no more."""
 
-    def cpu_quota(self, group: str, cores: float) -> Writes:
+    def cpu_quota(self, group: str, cores: float, *, safe_cores: float) -> Writes:
         """CPU time a second; infinite lifts it. v1: see quota_tree.py for parents and children."""
 
-    def cpu_period(self, group: str, *, cores: float, period_us: int) -> Writes:
-        """The quota with another period; v1 needs both in the right order."""
+    def cpu_period(self, group: str, period_us: int) -> Writes:
+        """In what slices the quota is dealt out from now on; write it before the quota."""
+
+    def quota_files(self, group: str) -> tuple[str, ...]:
+        """Where `quota_in` reads; empty where no CPU controller is."""
+
+    def quota_in(self, contents: Sequence[bytes]) -> tuple[float, int]:
+        """Cores and period in what `quota_files` held.
+
+        Raises:
+            ValueError: where they hold no such thing.
+        """
 
     def cpu_burst(self, group: str, cores: float) -> Writes:
-        """Unused quota that one period may add."""
+        """Unused quota that one period may add; at most the quota."""
 
     def cpus(self, group: str, cpus: Sequence[int]) -> Writes:
         """Only these CPUs."""

@@ -48,11 +48,9 @@ def say_on_stderr(sentence: str) -> None:
 class KeptFiles:
     """Every control file that the loop reads or writes."""
 
-    def __init__(
-        self, system: System = os, *, say: Callable[[str], None] = say_on_stderr
-    ) -> None:
-        self._system = system
-        self._say = say
+    def __init__(self, system: System = os, *, say: Callable[[str], None] = say_on_stderr) -> None:
+        self.system = system
+        self.say = say
         self._open: dict[str, int] = {}
         self._told: set[tuple[str, str]] = set()
         self.errors: Counter[tuple[str, str]] = Counter()
@@ -62,7 +60,7 @@ class KeptFiles:
     def read(self, path: str) -> bytes | None:
         """Its content; None where it cannot be read now."""
         try:
-            return self._system.pread(self._fd(path), _READ_BYTES, 0)
+            return self.system.pread(self._fd(path), _READ_BYTES, 0)
         except OSError as error:
             if self._was_made_anew(path, error):
                 return self.read(path)
@@ -74,7 +72,7 @@ class KeptFiles:
         data = value.encode() or b"\n"
         self.writes += 1
         try:
-            self._system.pwrite(self._fd(path), data, 0)
+            self.system.pwrite(self._fd(path), data, 0)
         except OSError as error:
             if self._was_made_anew(path, error):
                 return self.write(path, value)
@@ -100,16 +98,16 @@ class KeptFiles:
     def _opened(self, path: str) -> int:
         """Read and write where both are allowed: cgroup.kill takes only writes, cpu.stat reads."""
         try:
-            return self._system.open(path, os.O_RDWR | os.O_CLOEXEC)
+            return self.system.open(path, os.O_RDWR | os.O_CLOEXEC)
         except PermissionError:
             pass
         except OSError as error:
             if error.errno not in {errno.EINVAL, errno.EROFS}:
                 raise
         try:
-            return self._system.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            return self.system.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except PermissionError:
-            return self._system.open(path, os.O_WRONLY | os.O_CLOEXEC)
+            return self.system.open(path, os.O_WRONLY | os.O_CLOEXEC)
 
     def _was_made_anew(self, path: str, error: OSError) -> bool:
         """Whether a kept descriptor outlived its group; then one more try opens the new one."""
@@ -121,7 +119,7 @@ class KeptFiles:
     def _drop(self, path: str) -> None:
         fd = self._open.pop(path)
         try:
-            self._system.close(fd)
+            self.system.close(fd)
         except OSError:  # nothing can be done about it, and nothing depends on it
             return
 
@@ -132,5 +130,5 @@ class KeptFiles:
         # A group that goes while it is looked at is the usual end of a pod.
         if error.errno not in _GONE and what not in self._told:
             self._told.add(what)
-            self._say(f"cannot {did} {path}: {name} ({error.strerror}); told once, counted further")
+            self.say(f"cannot {did} {path}: {name} ({error.strerror}); told once, counted further")
         return name

@@ -58,7 +58,7 @@ class Layout:
 
     @property
     def style(self) -> Style:
-        """kubelet's cgroup driver."""
+        """Kubelet's cgroup driver."""
         return style_of(self.kubepods)
 
     def directory_of(self, qos: Qos) -> str:

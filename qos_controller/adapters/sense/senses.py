@@ -22,9 +22,12 @@ from qos_controller.adapters.sense.cpu_use import CpuUse
 from qos_controller.adapters.sense.devices import devices_of
 from qos_controller.adapters.sense.disk import Device, DeviceUse
 from qos_controller.adapters.sense.memory import MemoryOfGroup, MemoryOfNode, NodeMemory
+from qos_controller.adapters.sense.network import Network
 from qos_controller.adapters.sense.offline import Offline
 from qos_controller.adapters.sense.online import OwnThrottling, StallOf
+from qos_controller.adapters.sense.online_pods import OnlinePods
 from qos_controller.adapters.sense.subtrees import whole_subtrees
+from qos_controller.adapters.sense.traffic import link_bytes_per_s
 from qos_controller.core.pods import Pod
 from qos_controller.core.sample import DiskSample, MemorySample, Sample
 from qos_controller.core.signals import OfflineTask, Signals
@@ -42,6 +45,10 @@ class Every:
     disk_s: float = 0.1
     memory_s: float = 0.25
     batch_pod_s: float = 2.0
+    online_pod_s: float = 5.0
+    """Threads, load and run delay of pods with an SLO."""
+    sent_s: float = 1.0
+    sockets_s: float = 5.0
     haste: float = 4.0
 
 
@@ -78,8 +85,19 @@ class Senses:
         sys: str = "/sys",
         online_paths: Sequence[str] = ("/var/lib/kubelet", "/var/lib/containerd", "/"),
         capacity_cores: float | None = None,
+        uplink_bytes_per_s: float | None = None,
     ) -> None:
-        """`online_paths` say on which disks online's files lie."""
+        """Opens what does not change with the pods.
+
+        Args:
+            layout: Where groups lie.
+            every: How often signals are read.
+            proc: Where /proc is mounted.
+            sys: Where /sys is mounted.
+            online_paths: Say on which disks online's files lie.
+            capacity_cores: None: the CPUs that this process may run on.
+            uplink_bytes_per_s: What the node's link carries; None: as its driver says.
+        """
         self._layout = layout
         self._every = every or Every()
         self._capacity_cores = capacity_cores or float(len(os.sched_getaffinity(0)))
@@ -93,6 +111,15 @@ class Senses:
         self._devices = [Device(number, sys) for number in devices_of(paths, sys)]
         self._offline = Offline(period_s=self._every.batch_pod_s)
         self._offline_cpu: dict[str, CpuUse] = {}
+        self._online_pods = OnlinePods(
+            layout, period_s=self._every.online_pod_s, capacity_cores=self._capacity_cores
+        )
+        self._network = Network(
+            layout,
+            link_bytes_per_s=uplink_bytes_per_s or link_bytes_per_s(sys, proc),
+            sent_s=self._every.sent_s,
+            sockets_s=self._every.sockets_s,
+        )
         self._cpu = self._io = self._memory = StallOf(layout, (), "cpu")
         self._throttling = OwnThrottling(layout, {}, period_s=1.0)
         self._held_cores = 0.0
@@ -124,6 +151,8 @@ class Senses:
         online = {uid: group for uid, group in groups.items() if uid not in batch}
         self._follow_online(online, batch, {pod.uid: pod for pod in pods})
         self._follow_offline(online, batch)
+        self._online_pods.follow(pods, online)
+        self._network.follow(online)
         self._held_cores = sum(pod.batch_cpu_cores or 0.0 for pod in pods if pod.batch)
         ahead_s = time.time() - time.monotonic() if unix_ahead_s is None else unix_ahead_s
         self._tasks = tuple(_task(pod, ahead_s) for pod in pods if pod.batch)
@@ -148,6 +177,8 @@ class Senses:
         if self._use_turn.has_come(now_s, haste):
             self._used = self._cpu_use(now_s)
         self._offline.read(now_s, haste=haste)
+        self._online_pods.read(now_s, self._throttling.share)
+        self._network.read(now_s, self._offline.uses, haste=haste)
         if self._memory_turn.has_come(now_s, haste):
             self._memory_sample = self._look_at_memory()
         if self._disk_turn.has_come(now_s, haste):
@@ -165,6 +196,8 @@ class Senses:
             device.close()
         self._throttling.close()
         self._offline.close()
+        self._online_pods.close()
+        self._network.close()
         self._node_cpu.close()
         self._pods_cpu.close()
         self._pods_memory.close()
@@ -223,7 +256,9 @@ class Senses:
             latency_s=heard.latency_s,
             disk=self._disk,
             memory=memory,
+            network=self._network.sample,
             offline=self._offline.uses,
+            online=self._online_pods.uses,
         )
 
     def _cpu_use(self, now_s: float) -> tuple[float, float, float]:
