@@ -3,7 +3,8 @@
 Each room registers its click commands under the group `slacktide.commands`, one entry point each; a
 room that is not installed is simply not there. A command is imported when it is called, so nobody
 waits for what they do not use. An entry point `serve.predictor` is the command `predictor` of the
-group `serve`, to which several rooms add. Exit codes: 0 done, 1 found something wrong, 2 wrong use.
+group `serve`, to which several rooms add; where `top` is a command of its own, `top.node` is one
+beside it, called by two words. Exit codes: 0 done, 1 found something wrong, 2 wrong use.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 GROUPS = {
+    "doctor": "Check what slacktide needs and say what to do.",
     "explain": "Show why a number, a place or a wait is what it is.",
     "serve": "Run one of slacktide's processes until it is stopped.",
 }
@@ -41,8 +43,12 @@ class RoomCommands(click.Group):
         width = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
         super().__init__(name=name, help=help_text, context_settings=width)
         self._entries: dict[str, list[EntryPoint]] = {}
-        for entry in sorted(entries, key=lambda entry: entry.name):
-            self._entries.setdefault(entry.name.partition(".")[0], []).append(entry)
+        found = sorted(entries, key=lambda entry: entry.name)
+        commands = {entry.name for entry in found}
+        for entry in found:
+            first, _, rest = entry.name.partition(".")
+            name = f"{first} {rest}" if rest and first in commands else first
+            self._entries.setdefault(name, []).append(entry)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Their names, without loading any."""
@@ -55,11 +61,20 @@ class RoomCommands(click.Group):
         entries = self._entries.get(cmd_name, [])
         if not entries:
             return None
-        below = [_below(entry) for entry in entries if "." in entry.name]
+        below = [_below(entry) for entry in entries if "." in entry.name and " " not in cmd_name]
         if below:
             return RoomCommands(below, cmd_name, GROUPS.get(cmd_name, ""))
         command: click.Command = entries[0].load()
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command of the first word, or of the first two where there is one of that name."""
+        both = " ".join(args[:2])
+        if both in self._entries and both != args[0]:
+            args = [both, *args[2:]]
+        return super().resolve_command(ctx, args)
 
 
 def _below(entry: EntryPoint) -> EntryPoint:

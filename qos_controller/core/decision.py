@@ -17,6 +17,8 @@ class SetQuota:
 
     cores: float
     pod: str = ""
+    period_s: float = 0.1
+    """Of the CPU's bandwidth control: short ones pace a writer smoothly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,16 @@ class SetDirty:
     """Dirty pages that may pile up on the node before writers wait; None: as the node had it."""
 
     limit_bytes: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class SetQueue:
+    """Whether the block devices take small requests, few at once; False: as the node had it.
+
+    A read then waits behind little (max_sectors_kb, async_depth of mq-deadline).
+    """
+
+    small: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +110,7 @@ Action = (
     | Freeze
     | SetDisk
     | SetDirty
+    | SetQueue
     | Reclaim
     | SetMemory
     | SetEgress
@@ -123,4 +136,14 @@ class Decision:
 
     actions: tuple[Action, ...]
     state: NodeState
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What one resource's law came to."""
+
+    stage: int
+    level: float
+    """Its worst signal over its limit."""
     reason: Reason

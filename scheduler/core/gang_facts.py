@@ -23,7 +23,7 @@ from scheduler.core.lifecycle import Life, LifecycleSettings, Phase, step
 from scheduler.core.member import Member, Stage
 from scheduler.core.members import Gang
 from scheduler.core.standing import Standing
-from scheduler.core.ways_in.shape import MOST_MEMBERS, Key
+from scheduler.core.ways_in.shape import MOST_MEMBERS
 
 MILLI: Final = 1_000.0
 GONE: Final = frozenset({Stage.DONE, Stage.FAILED, Stage.LEAVING})

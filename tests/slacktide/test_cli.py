@@ -69,6 +69,20 @@ def test_a_group_loads_no_more_than_the_command_that_is_called() -> None:
     assert CliRunner().invoke(group, ["serve", "one", "tide"]).output == "tide\n"
 
 
+@pytest.mark.usefixtures("room")
+def test_a_command_stays_itself_beside_one_of_two_words() -> None:
+    group = cli.build([entry("look", "greet"), entry("look.closer", "greet")])
+    assert CliRunner().invoke(group, ["look", "tide"]).output == "tide\n"
+    assert CliRunner().invoke(group, ["look", "closer", "slack"]).output == "slack\n"
+    assert "look closer" in CliRunner().invoke(group, ["--help"]).output
+    assert "slacktide look closer" in CliRunner().invoke(group, ["look", "closer", "-h"]).output
+
+
+def test_the_second_word_alone_is_no_command() -> None:
+    group = cli.build([entry("look", "nothing"), entry("look.closer", "nothing")])
+    assert CliRunner().invoke(group, ["closer"]).exit_code == 2
+
+
 def test_a_name_that_no_room_has_is_wrong_use() -> None:
     group = cli.build([entry("serve.one", "greet")])
     assert CliRunner().invoke(group, ["serve", "three"]).exit_code == 2

@@ -29,7 +29,7 @@ from qos_controller.adapters.cgroups.hybrid import driver_of
 from qos_controller.adapters.cgroups.layout import Layout
 from qos_controller.adapters.cgroups.machine import Machine
 from qos_controller.adapters.cgroups.memory import Memory
-from qos_controller.adapters.cgroups.node_files import DirtyPages
+from qos_controller.adapters.cgroups.node_files import DeviceQueues, DirtyPages
 from qos_controller.adapters.cgroups.owned import Ledger, Restored
 from qos_controller.adapters.cgroups.pods_in_tree import PodGroup
 from qos_controller.adapters.cgroups.processes import PROCESSES, kill_all
@@ -44,6 +44,7 @@ from qos_controller.core.decision import (
     SetDirty,
     SetDisk,
     SetMemory,
+    SetQueue,
     SetQuota,
 )
 from qos_controller.core.pods import Pod
@@ -61,6 +62,7 @@ _MAKING_S: Final = 2.0
 """How long a pod's groups may take to be there in every hierarchy."""
 _RETRY_S: Final = 0.1
 _SWEEP_S: Final = 5.0
+_RESPLIT_S: Final = 1.0
 
 
 @dataclass(slots=True)
@@ -85,6 +87,7 @@ class Actuator:
         *,
         safe_cores: float,
         proc_root: str = "/proc",
+        sys_root: str = "/sys",
         cpu_manager_state: str = DEFAULT_STATE,
     ) -> None:
         """`safe_cores`: what all batch pods get from the watchdog when the loop has died."""
@@ -101,6 +104,7 @@ class Actuator:
         self._memory = Memory(layout, driver, self.hand)
         self._cpusets = Cpusets(layout, driver, self.hand, state_path=cpu_manager_state)
         self._dirty = DirtyPages(self.hand, proc_root=proc_root)
+        self._queues = DeviceQueues(self.hand, devices=machine.devices, sys_root=sys_root)
         self._standings = Standings(layout, driver, self.hand)
         self._drift = DriftWatch(self.hand, is_as_good=self._is_as_good)
         self._root = layout.directory_of("besteffort")
@@ -108,7 +112,9 @@ class Actuator:
         self._book: Mapping[str, Pod] = {}
         self._seen: dict[str, _Seen] = {}
         self._wanted: dict[str, Standing] = {}
-        self._total_cores = math.inf
+        self._orders: dict[type[Action], Action] = {}
+        """What was last said to all batch pods, by kind: newcomers follow."""
+        self._resplit_s = float("-inf")
 
     @property
     def frozen(self) -> tuple[str, ...]:
@@ -142,9 +148,14 @@ class Actuator:
 
     def apply(self, action: Action, now_s: float) -> str:
         """Does it: `DONE`, why not, or `ELSEWHERE`."""
+        if isinstance(action, SetQuota | SetCpus | SetDisk) and _whom(action) == BATCH:
+            self._orders[type(action)] = action
+        return self._apply(action, now_s)
+
+    def _apply(self, action: Action, now_s: float) -> str:
         match action:
-            case SetQuota(cores, pod):
-                outcome = self._set_quota(cores, pod)
+            case SetQuota():
+                outcome = self._set_quota(action)
             case Freeze(until_s, pod):
                 aim = self._aimed(pod)
                 outcome = self._freezes.freeze(aim.groups, until_s, now_s) if aim else UNKNOWN
@@ -154,6 +165,8 @@ class Actuator:
                 outcome = self._cpusets.confine(self.targets, cpus)
             case SetDirty(limit_bytes):
                 outcome = self._dirty.limit(limit_bytes)
+            case SetQueue(small):
+                outcome = self._queues.keep_small(small=small)
             case Reclaim() | SetMemory():
                 outcome = self._set_memory(action)
             case _:
@@ -162,12 +175,15 @@ class Actuator:
 
     def apply_standing(self, pod: str, standing: Standing, now_s: float) -> str:
         """Brings a pod (or `BATCH`) to its standing and keeps it there; online pods too."""
-        self._wanted[pod] = standing
-        if pod == BATCH:
-            return self._stand_together(standing)
         seen = self._seen.get(pod)
+        if self._wanted.get(pod) == standing and (pod == BATCH or seen is not None):
+            return DONE
+        if pod == BATCH:
+            self._wanted[pod] = standing
+            return self._stand_together(standing)
         if seen is None or not self._is_managed(pod):
             return UNKNOWN
+        self._wanted[pod] = standing
         return self._stand(seen, now_s)
 
     def tick(self, now_s: float) -> tuple[Drift, ...]:
@@ -198,6 +214,7 @@ class Actuator:
         self._freezes.thaw_all()
         restored = self.hand.restore()
         self._wanted.clear()
+        self._orders.clear()
         self._seen.clear()
         self._book = {}
         self.targets = Targets()
@@ -208,12 +225,13 @@ class Actuator:
         self.hand.slow.stop()
         self.hand.files.close()
 
-    def _set_quota(self, cores: float, pod: str) -> str:
-        if pod == BATCH:
-            self._total_cores = cores
-            return self._quotas.impose(cores, self.targets, self.used_cores)
-        group = self._batch_pod(pod)
-        return self._quotas.impose_on(group, cores) if group else UNKNOWN
+    def _set_quota(self, action: SetQuota) -> str:
+        if action.pod == BATCH:
+            return self._quotas.impose(action.cores, self.targets, self.used_cores)
+        group = self._batch_pod(action.pod)
+        if group is None:
+            return UNKNOWN
+        return self._quotas.impose_on(group, action.cores, period_s=action.period_s)
 
     def _set_disk(self, action: SetDisk) -> str:
         aim = self._aimed(action.pod)
@@ -262,10 +280,15 @@ class Actuator:
         for pod in targets.pods:
             for group in (pod.path, *pod.containers):
                 self._quotas.saw(group)
-        if not math.isinf(self._total_cores):
-            self._quotas.impose(self._total_cores, targets, self.used_cores)
+        self._repeat_orders(now_s)
         if BATCH in self._wanted:
             self._stand_together(self._wanted[BATCH])
+
+    def _repeat_orders(self, now_s: float) -> None:
+        """Parts of a total go where the use is now; what stands already is not written again."""
+        self._resplit_s = now_s
+        for action in self._orders.values():
+            self._apply(action, now_s)
 
     def _stand_together(self, standing: Standing) -> str:
         """The shared group's values; where there is none, its files go back to what they were."""
@@ -290,6 +313,8 @@ class Actuator:
                 self._stand(seen, now_s)
             if 0.0 <= now_s - seen.since_s - _LEARNING_S < 1.0 and uid not in self._book:
                 self._aim(now_s)
+        if now_s - self._resplit_s >= _RESPLIT_S and len(self.targets.pods) > 1:
+            self._repeat_orders(now_s)
         for uid, standing in self._wanted.items():
             found = self._seen.get(uid)
             if found is not None and now_s - found.swept_s >= _SWEEP_S:
@@ -339,3 +364,7 @@ class Actuator:
         self._freezes.forget(group.path)
         for mount in self._mounts:
             self.hand.forget_below(f"{mount}/{group.path}")
+
+
+def _whom(action: SetQuota | SetCpus | SetDisk) -> str:
+    return BATCH if isinstance(action, SetCpus) else action.pod

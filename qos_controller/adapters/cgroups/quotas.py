@@ -17,6 +17,7 @@ from collections.abc import Mapping
 
 from qos_controller.adapters.cgroups.driver import Driver
 from qos_controller.adapters.cgroups.files import DONE
+from qos_controller.adapters.cgroups.formats import LEAST_QUOTA_US, PERIOD_US
 from qos_controller.adapters.cgroups.hand import Hand
 from qos_controller.adapters.cgroups.layout import Layout
 from qos_controller.adapters.cgroups.pods_in_tree import PodGroup
@@ -54,7 +55,7 @@ class Quotas:
         except ValueError:
             return
         self._seen.add(group)
-        if period_us != 100_000:
+        if period_us != PERIOD_US:
             self._driver.periods_us[group] = period_us
         if not math.isinf(cores):
             self._asked[group] = self._now[group] = cores
@@ -91,11 +92,24 @@ class Quotas:
         self._imposed = imposed
         return self._settle()
 
-    def impose_on(self, pod: PodGroup, cores: float) -> str:
-        """One pod may use this much; infinite lifts it."""
+    def impose_on(self, pod: PodGroup, cores: float, *, period_s: float = 0.1) -> str:
+        """One pod may use this much, dealt out in such slices; infinite lifts it."""
+        # A slice holds at least a millisecond, so less CPU needs longer ones.
+        slice_us = int(period_s * 1e6)
+        if 0.0 < cores * slice_us < LEAST_QUOTA_US:
+            slice_us = min(1_000_000, math.ceil(LEAST_QUOTA_US / cores))
         for group in self._held_by(pod):
             self._blamed[group] = cores
+            if slice_us != self._driver.periods_us.get(group, PERIOD_US) and not math.isinf(cores):
+                self._reslice(group, slice_us)
         return self._settle()
+
+    def _reslice(self, group: str, period_us: int) -> None:
+        """Without a limit for a moment: version 1 checks quota and period one by one."""
+        if group in self._now:
+            self._hand.do(self._driver.cpu_quota(group, math.inf, safe_cores=self._safe(group)))
+            del self._now[group]
+        self._hand.do(self._driver.cpu_period(group, period_us))
 
     @property
     def _voices(self) -> tuple[dict[str, float], ...]:

@@ -1,0 +1,296 @@
+"""One tick of one real node: a look at each resource in, actions, memory and sentences out.
+
+Each resource has its law (`cpu`, `disk`, `memory`, `network`), its stage and its sentence; here
+they share what is known: a latency alarm goes to the resource whose pressure rose, blame to the pod
+whose use goes with it, and one eviction at a time to whoever needs it most.
+Always holds: same input, same output; at most one eviction in each cooldown, none for lack of news;
+only pods and tasks that the sample names are named in an action.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+from qos_controller.core import cpu, disk, network, reasons, services
+from qos_controller.core.attribution import (
+    CPU,
+    DISK,
+    MEMORY,
+    NETWORK,
+    NOBODY,
+    Culprit,
+    Suspect,
+    culprit_of,
+)
+from qos_controller.core.blame import UNBLAMED, Blame, blamed, observe
+from qos_controller.core.cpu import CpuEvidence, CpuMemory
+from qos_controller.core.decision import Action, Evict, Reason, SetOpen, Verdict
+from qos_controller.core.disk import BatchOnDisk, DiskMemory
+from qos_controller.core.eviction import cause_to_evict, chosen
+from qos_controller.core.joined_quota import quota_changes
+from qos_controller.core.memory import LIMIT, RoomMemory, decide_memory
+from qos_controller.core.network import NetworkMemory
+from qos_controller.core.node_settings import NodeSettings
+from qos_controller.core.sample import PodUse, Sample
+from qos_controller.core.services import Latency, Watch
+from qos_controller.core.state import EVICT, NEVER, begin
+from qos_controller.core.tick import Tick
+
+_NO_BATCH: Final = BatchOnDisk()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeMemory:
+    """All that is remembered between two ticks; make the first one with `begin_node`."""
+
+    cpu: CpuMemory
+    disk: DiskMemory
+    memory: RoomMemory
+    network: NetworkMemory
+    watches: tuple[Watch, ...] = ()
+    blame_cpu: Blame = UNBLAMED
+    blame_disk: Blame = UNBLAMED
+    pods: tuple[PodUse, ...] = ()
+    """As they were seen last."""
+    pods_s: float = NEVER
+    dirty_growth_bytes_per_s: float = 0.0
+    open: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Verdicts:
+    """Stage, level and sentence of each resource."""
+
+    cpu: Verdict
+    disk: Verdict
+    memory: Verdict
+    network: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class NodeDecision:
+    """One tick's outcome."""
+
+    actions: tuple[Action, ...]
+    memory: NodeMemory
+    reason: Reason
+    """Of the eviction if there is one, else of the resource on the highest stage."""
+    verdicts: Verdicts
+
+
+def begin_node(*, capacity_cores: float, now_s: float, settings: NodeSettings) -> NodeMemory:
+    """A node just met."""
+    state = begin(capacity_cores=capacity_cores, now_s=now_s, settings=settings.cpu)
+    return NodeMemory(
+        cpu=CpuMemory(state),
+        disk=disk.first(settings.disk),
+        memory=RoomMemory(),
+        network=NetworkMemory(),
+    )
+
+
+def decide_node(
+    sample: Sample, memory: NodeMemory, now_s: float, settings: NodeSettings
+) -> NodeDecision:
+    """What to do on this node now.
+
+    Called each tick, with what was looked at in that tick (`Sample` says how). `now_s` and the
+    sample's time come from one clock that never goes back.
+    """
+    seen = _seen(sample, memory, now_s, settings)
+    latency = services.judged(seen.watches, now_s=now_s, settings=settings.latency)
+    culprit = NOBODY
+    if latency.alarm:
+        suspects = _suspects(sample, seen, now_s, settings)
+        culprit = culprit_of(suspects, evident_level=settings.evident_level)
+    case = _Case(sample, seen, latency, culprit, now_s, settings)
+    on_cpu, verdict, tick = _on_cpu(case)
+    on_disk, disk_actions = _on_disk(case)
+    room, room_actions = _on_memory(case)
+    uplink, net_actions = _on_network(case)
+    actions = cpu.actions_of(memory.cpu, on_cpu)
+    actions += quota_changes((memory.cpu, memory.disk), (on_cpu, on_disk), settings)
+    if disk_actions or room_actions or net_actions:
+        actions += [*disk_actions, *room_actions, *net_actions]
+    verdicts = Verdicts(verdict, on_disk.verdict, room.verdict, uplink.verdict)
+    reason = _loudest(verdicts).reason
+    gone = _gone(case, on_cpu, tick, on_disk, room)
+    if gone is not None:
+        actions.append(gone)
+        reason = reasons.of_eviction(gone)
+        on_cpu = replace(on_cpu, state=replace(on_cpu.state, evicted_s=now_s, open=False))
+    is_open = on_cpu.state.open and on_disk.ladder.stage < EVICT and room.stage < LIMIT
+    if is_open != memory.open:
+        actions.append(SetOpen(is_open))
+    after = NodeMemory(
+        cpu=on_cpu,
+        disk=on_disk,
+        memory=room,
+        network=uplink,
+        watches=services.told(seen.watches, settings.latency) if latency.alarm else seen.watches,
+        blame_cpu=seen.blame_cpu,
+        blame_disk=seen.blame_disk,
+        pods=seen.pods,
+        pods_s=seen.pods_s,
+        dirty_growth_bytes_per_s=seen.dirty_growth_bytes_per_s,
+        open=is_open,
+    )
+    return NodeDecision(tuple(actions), after, reason, verdicts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """What every law may ask in this tick."""
+
+    sample: Sample
+    seen: NodeMemory
+    latency: Latency
+    culprit: Culprit
+    now_s: float
+    settings: NodeSettings
+
+
+def _seen(sample: Sample, before: NodeMemory, now_s: float, settings: NodeSettings) -> NodeMemory:
+    """What is known of services and pods after this sample, before any law looks at it."""
+    watches = services.listen(before.watches, sample, now_s=now_s, settings=settings.latency)
+    if not sample.offline:
+        if watches is before.watches:
+            return before
+        return replace(before, watches=watches)
+    cpu_uses = {pod.uid: pod.cpu_cores or 0.0 for pod in sample.offline}
+    disk_uses = {pod.uid: disk.bytes_of(pod) for pod in sample.offline}
+    cpu_level = cpu.level_of(sample.signals, settings)
+    disk_level = before.disk.level
+    if sample.disk is not None:
+        disk_level = disk.level_of(sample.disk, before.disk, settings.disk)
+    return replace(
+        before,
+        watches=watches,
+        pods=sample.offline,
+        pods_s=now_s,
+        blame_cpu=observe(
+            before.blame_cpu, cpu_uses, cpu_level, now_s=now_s, settings=settings.blame
+        ),
+        blame_disk=observe(
+            before.blame_disk, disk_uses, disk_level, now_s=now_s, settings=settings.blame
+        ),
+        dirty_growth_bytes_per_s=_dirty_growth(sample.offline, before, now_s),
+    )
+
+
+def _dirty_growth(pods: tuple[PodUse, ...], before: NodeMemory, now_s: float) -> float:
+    """How fast batch piles up dirty pages; 0 at the first look."""
+    dt_s = now_s - before.pods_s
+    if not before.pods or dt_s <= 0.0:
+        return 0.0
+    growth = sum(pod.dirty_bytes or 0.0 for pod in pods)
+    growth -= sum(pod.dirty_bytes or 0.0 for pod in before.pods)
+    return max(0.0, growth / dt_s)
+
+
+def _suspects(
+    sample: Sample, seen: NodeMemory, now_s: float, settings: NodeSettings
+) -> tuple[Suspect, ...]:
+    """The resources at the time of an alarm; the CPU first, since it shows the least."""
+    batch = _batch_on_disk(sample, seen, "")
+    disk_level = seen.disk.level if now_s - seen.disk.heard_s < settings.recent_s else 0.0
+    if sample.disk is not None:
+        disk_level = disk.level_of(sample.disk, seen.disk, settings.disk)
+    net = seen.network
+    sends = now_s - net.sent_s < settings.recent_s
+    return (
+        Suspect(
+            CPU, cpu.level_of(sample.signals, settings), cpu.batch_runs(sample.signals, settings)
+        ),
+        Suspect(DISK, disk_level, disk.is_active(batch, settings.disk)),
+        Suspect(MEMORY, seen.memory.verdict.level, seen.memory.stage > 0),
+        Suspect(NETWORK, net.verdict.level, sends),
+    )
+
+
+def _on_cpu(case: _Case) -> tuple[CpuMemory, Verdict, Tick | None]:
+    seen, settings = case.seen, case.settings
+    mine = case.culprit.resource == CPU
+    level = cpu.level_of(case.sample.signals, settings)
+    suspect = ""
+    # Blame is only asked for where something is about to happen.
+    if mine or level > 1.0 or seen.cpu.whom:
+        suspect = blamed(seen.blame_cpu, settings.blame)
+    found = seen.blame_cpu.suspects.get(suspect)
+    evidence = CpuEvidence(
+        case.latency,
+        alarm=mine,
+        proven=mine and (case.culprit.proven or bool(suspect)),
+        blamed=suspect,
+        blamed_cores=found.use if found else 0.0,
+    )
+    return cpu.decide_cpu(case.sample, seen.cpu, evidence, now_s=case.now_s, settings=settings)
+
+
+def _on_disk(case: _Case) -> tuple[DiskMemory, list[Action]]:
+    sample, seen, settings = case.sample, case.seen, case.settings
+    batch = _NO_BATCH
+    if sample.disk is not None:
+        batch = _batch_on_disk(sample, seen, blamed(seen.blame_disk, settings.blame))
+    return disk.decide_disk(
+        sample.disk,
+        seen.disk,
+        batch,
+        alarm=case.culprit.resource == DISK,
+        within=case.latency.within,
+        now_s=case.now_s,
+        settings=settings.disk,
+    )
+
+
+def _batch_on_disk(sample: Sample, seen: NodeMemory, suspect: str) -> BatchOnDisk:
+    return disk.on_disk(
+        seen.pods,
+        blamed=suspect,
+        offline_cores=sample.signals.offline_used_cores,
+        dirty_growth=seen.dirty_growth_bytes_per_s,
+    )
+
+
+def _on_memory(case: _Case) -> tuple[RoomMemory, list[Action]]:
+    seen, look = case.seen, case.sample.memory
+    if look is None:
+        return seen.memory, []
+    return decide_memory(
+        look, seen.memory, seen.pods, now_s=case.now_s, settings=case.settings.memory
+    )
+
+
+def _on_network(case: _Case) -> tuple[NetworkMemory, list[Action]]:
+    seen, look = case.seen, case.sample.network
+    if look is None:
+        return seen.network, []
+    return network.decide_network(
+        look,
+        seen.network,
+        alarm=case.culprit.resource == NETWORK,
+        now_s=case.now_s,
+        settings=case.settings.network,
+    )
+
+
+def _gone(
+    case: _Case, on_cpu: CpuMemory, tick: Tick | None, on_disk: DiskMemory, room: RoomMemory
+) -> Evict | None:
+    """The one that must go in this tick, if any."""
+    now_s, settings, seen = case.now_s, case.settings, case.seen
+    cause = cause_to_evict(on_cpu, tick, on_disk, room, now_s=now_s, settings=settings)
+    if not cause:
+        return None
+    suspect = blamed(seen.blame_disk if cause == "io" else seen.blame_cpu, settings.blame)
+    return chosen(cause, case.sample, seen.pods, suspect, now_s=now_s, settings=settings)
+
+
+def _loudest(verdicts: Verdicts) -> Verdict:
+    """The one on the highest stage; the CPU's, where all are calm."""
+    loudest = verdicts.cpu
+    for other in (verdicts.disk, verdicts.memory, verdicts.network):
+        if other.stage > loudest.stage:
+            loudest = other
+    return loudest
