@@ -11,6 +11,8 @@ again later and never ends the others.
 from __future__ import annotations
 
 import asyncio
+import logging
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -123,6 +125,8 @@ async def run(settings: NeighbourSettings) -> None:
     Raises:
         BadInput: another agent owns this node, or the port is taken.
     """
+    if not structlog.is_configured():
+        _log_to_stderr(settings.log_level)
     settings.run_dir.mkdir(parents=True, exist_ok=True)
     async with _alone(settings) if settings.alone else _connected(settings) as neighbour:
         try:
@@ -220,6 +224,21 @@ def _neighbour(settings: NeighbourSettings, client: httpx.AsyncClient, lane: Lan
     )
     return Neighbour(
         settings, keeping, following, wishing, pods, nodes, telling, evicting, reporting
+    )
+
+
+def _log_to_stderr(level: str) -> None:
+    """As `slacktide.telemetry` does, without the libraries that it needs for other things."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"]),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(
+            logging.getLevelNamesMapping()[level.upper()]
+        ),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
 
 
