@@ -1,12 +1,20 @@
 #!/bin/sh
 # Installs what tests need beyond Python: Debian's Chromium for the pages, its Prometheus for
-# `collect`, its Java for Spark.
+# `collect`, its Java for Spark, its containerd and what goes with it for a real node.
 # Elsewhere those tests skip and say so. Tests start their own servers, so no service is left running.
 set -eu
 missing=""
 command -v chromium >/dev/null 2>&1 || missing="chromium"
 command -v prometheus >/dev/null 2>&1 || missing="$missing prometheus"
 command -v java >/dev/null 2>&1 || missing="$missing openjdk-17-jre-headless"
+command -v containerd >/dev/null 2>&1 || missing="$missing containerd"
+command -v runc >/dev/null 2>&1 || missing="$missing runc"
+[ -e /usr/lib/cni/bridge ] || missing="$missing containernetworking-plugins"
+# The other busybox needs a libc that an image of it alone does not have.
+dpkg -s busybox-static >/dev/null 2>&1 || missing="$missing busybox-static"
+command -v ip >/dev/null 2>&1 || missing="$missing iproute2"
+command -v nginx >/dev/null 2>&1 || missing="$missing nginx"
+command -v stress-ng >/dev/null 2>&1 || missing="$missing stress-ng"
 if [ -z "$missing" ]; then
     exit 0
 fi

@@ -33,7 +33,7 @@ def decide(signals: Signals, state: NodeState, now_s: float, settings: Settings)
     if not is_news(signals, state, now_s=now_s, settings=settings):
         return _without_news(state, now_s, settings)
     tick = make_sense(signals, state, now_s=now_s, settings=settings)
-    after = _remembered(state, tick)
+    after = remembered(state, tick)
     eviction = _eviction(after, tick)
     if eviction is not None:
         after = replace(after, evicted_s=now_s, open=False)
@@ -42,17 +42,21 @@ def decide(signals: Signals, state: NodeState, now_s: float, settings: Settings)
 
 
 def _without_news(state: NodeState, now_s: float, settings: Settings) -> Decision:
-    """Hold, then give back, then close the door."""
-    after = replace(
+    after = blind(state, now_s, settings)
+    return Decision(_changes(state, after, None), after, reasons.of_no_news(state, after))
+
+
+def blind(state: NodeState, now_s: float, settings: Settings) -> NodeState:
+    """The memory after a tick without news: hold, then give back, then close the door."""
+    return replace(
         state,
         decided_s=now_s,
         quota_cores=decayed_quota(state, now_s=now_s, settings=settings),
         open=state.open and now_s - state.heard_s < settings.stale_close_s,
     )
-    return Decision(_changes(state, after, None), after, reasons.of_no_news(state, after))
 
 
-def _remembered(state: NodeState, tick: Tick) -> NodeState:
+def remembered(state: NodeState, tick: Tick) -> NodeState:
     """The memory after a tick, before anybody is evicted."""
     signals, settings, now_s = tick.signals, tick.settings, tick.now_s
     ladder = step(state.ladder, tick)

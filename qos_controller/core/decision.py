@@ -17,6 +17,8 @@ class SetQuota:
 
     cores: float
     pod: str = ""
+    period_s: float = 0.1
+    """In what slices it is dealt out, for one pod: short ones pace a writer evenly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,13 @@ class SetDirty:
     """Dirty pages that may pile up on the node before writers wait; None: as the node had it."""
 
     limit_bytes: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class SetQueue:
+    """Whether the disks take small pieces only, so that a read never waits behind a big write."""
+
+    small: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +107,7 @@ Action = (
     | Freeze
     | SetDisk
     | SetDirty
+    | SetQueue
     | Reclaim
     | SetMemory
     | SetEgress
@@ -123,4 +133,14 @@ class Decision:
 
     actions: tuple[Action, ...]
     state: NodeState
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What one resource's law came to."""
+
+    stage: int
+    level: float
+    """Its worst signal over its limit."""
     reason: Reason

@@ -20,7 +20,12 @@ def kept_for_online(before_cores: float, used_cores: float, *, dt_s: float, slow
 
 
 def left_for_offline(signals: Signals, kept_cores: float, settings: Settings) -> float:
-    """Capacity less reserve, online and system, but at least the minimum."""
+    """Capacity less reserve, online and system, but at least the minimum.
+
+    All of it where a weight alone gives online what it needs.
+    """
     capacity = signals.capacity_cores
+    if not settings.feed_forward:
+        return capacity
     left = capacity * (1.0 - settings.reserve_share) - kept_cores - signals.system_used_cores
     return max(settings.min_quota_share * capacity, left)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from qos_controller.core.state import Ladder
-from qos_controller.core.tick import Tick
+
+if TYPE_CHECKING:
+    from qos_controller.core.ladder import Look
 
 
-def is_to_blame(tick: Tick) -> bool:
+def is_to_blame(tick: Look) -> bool:
     """Whether offline ran while the pressure was seen; asked before a freeze and an eviction.
 
     Only CPU pressure can be pinned so: a stopped writer's pages are still on their way to the disk.
@@ -14,7 +18,7 @@ def is_to_blame(tick: Tick) -> bool:
     return tick.pressure.cause != "cpu" or not tick.offline_is_idle
 
 
-def is_futile(ladder: Ladder, tick: Tick) -> bool:
+def is_futile(ladder: Ladder, tick: Look) -> bool:
     """Whether offline has been as good as gone for a while and the pressure stayed.
 
     Then online saturates itself (or something else hurts it), and more throttling only costs work.

@@ -9,8 +9,10 @@ at most budget + share x T.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Protocol
 
 from qos_controller.core.guard import is_futile, is_to_blame
+from qos_controller.core.pressure import Pressure
 from qos_controller.core.quota import is_at_allowed, is_rested
 from qos_controller.core.settings import Settings
 from qos_controller.core.state import (
@@ -29,7 +31,26 @@ from qos_controller.core.tick import Tick
 _TWO_OF_THREE = (False, False, False, True, False, True, True, True)
 
 
-def step(ladder: Ladder, tick: Tick) -> Ladder:
+class Look(Protocol):
+    """What a ladder must know of one sample, whichever resource it is for."""
+
+    @property
+    def now_s(self) -> float: ...  # noqa: D102 - the names are those of Tick
+    @property
+    def dt_s(self) -> float: ...  # noqa: D102
+    @property
+    def covered_s(self) -> float: ...  # noqa: D102
+    @property
+    def settings(self) -> Settings: ...  # noqa: D102
+    @property
+    def pressure(self) -> Pressure: ...  # noqa: D102
+    @property
+    def offline_is_idle(self) -> bool: ...  # noqa: D102
+    @property
+    def highest(self) -> int: ...  # noqa: D102
+
+
+def step(ladder: Ladder, tick: Look) -> Ladder:
     """The ladder after one new sample."""
     ladder = _remembered(ladder, tick)
     if tick.pressure.level <= 1.0:
@@ -50,7 +71,7 @@ def settled(ladder: Ladder, tick: Tick, *, before_cores: float, quota_cores: flo
     return ladder
 
 
-def _remembered(ladder: Ladder, tick: Tick) -> Ladder:
+def _remembered(ladder: Ladder, tick: Look) -> Ladder:
     """The last three samples, and the frozen seconds still counted."""
     breaches = (ladder.breaches << 1 | (tick.pressure.level > 1.0)) & 0b111
     if not (breaches or ladder.breaches or ladder.frozen_s):
@@ -59,14 +80,14 @@ def _remembered(ladder: Ladder, tick: Tick) -> Ladder:
     return replace(ladder, breaches=breaches, frozen_s=max(0.0, ladder.frozen_s - forgiven_s))
 
 
-def _is_confirmed(ladder: Ladder, tick: Tick) -> bool:
+def _is_confirmed(ladder: Ladder, tick: Look) -> bool:
     """Two breaches in three samples, one long sample, or the CUSUM's alarm."""
-    if tick.pressure.alarm or tick.signals.covered_s >= tick.settings.self_evident_s:
+    if tick.pressure.alarm or tick.covered_s >= tick.settings.self_evident_s:
         return True
     return _TWO_OF_THREE[ladder.breaches]
 
 
-def _climbed(ladder: Ladder, tick: Tick) -> Ladder:
+def _climbed(ladder: Ladder, tick: Look) -> Ladder:
     """The answer to a confirmed breach."""
     now_s, settings = tick.now_s, tick.settings
     was_recovering = ladder.grew_s != NEVER
@@ -80,10 +101,12 @@ def _climbed(ladder: Ladder, tick: Tick) -> Ladder:
         return _throttling(ladder, tick, locked_s=settings.futile_lock_s)
     if ladder.stage == CALM or (ladder.stage == THROTTLE and was_recovering):
         return _throttling(ladder, tick)
+    if tick.highest < EVICT and ladder.stage >= tick.highest:
+        return _once_more(ladder, tick)
     return _frozen(_one_up(ladder, tick), tick)
 
 
-def _throttling(ladder: Ladder, tick: Tick, *, locked_s: float = 0.0) -> Ladder:
+def _throttling(ladder: Ladder, tick: Look, *, locked_s: float = 0.0) -> Ladder:
     """Stage 1 anew, with today's pressure as the measure of what throttling gains."""
     return replace(
         ladder,
@@ -95,7 +118,7 @@ def _throttling(ladder: Ladder, tick: Tick, *, locked_s: float = 0.0) -> Ladder:
     )
 
 
-def _one_up(ladder: Ladder, tick: Tick) -> Ladder:
+def _one_up(ladder: Ladder, tick: Look) -> Ladder:
     """The next stage where this one had its time and offline is to blame."""
     now_s, settings = tick.now_s, tick.settings
     waited_s = now_s - ladder.since_s
@@ -112,7 +135,15 @@ def _one_up(ladder: Ladder, tick: Tick) -> Ladder:
     return ladder
 
 
-def _frozen(ladder: Ladder, tick: Tick) -> Ladder:
+def _once_more(ladder: Ladder, tick: Look) -> Ladder:
+    """Stage 1 again, where what is known does not justify more: the quota is halved once more."""
+    if ladder.stage != THROTTLE or tick.now_s - ladder.since_s < tick.settings.minimum_after_s:
+        return ladder
+    low_since_s = tick.now_s if tick.offline_is_idle else NOT_NOW
+    return replace(ladder, since_s=tick.now_s, low_since_s=min(ladder.low_since_s, low_since_s))
+
+
+def _frozen(ladder: Ladder, tick: Look) -> Ladder:
     """One more freeze where offline ran since the last, is to blame, and the budget has room."""
     now_s, settings = tick.now_s, tick.settings
     if ladder.stage < FREEZE or now_s < ladder.frozen_until_s + settings.thaw_s:
@@ -130,7 +161,7 @@ def _has_budget(ladder: Ladder, settings: Settings) -> bool:
     return ladder.frozen_s + settings.freeze_s <= settings.freeze_budget_s
 
 
-def _descended(ladder: Ladder, tick: Tick) -> Ladder:
+def _descended(ladder: Ladder, tick: Look) -> Ladder:
     """The way down: after the hold to stage 1, and a shorter hold after each long clean time."""
     now_s, settings = tick.now_s, tick.settings
     if ladder.stage >= MINIMUM and is_rested(ladder, now_s):

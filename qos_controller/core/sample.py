@@ -1,7 +1,8 @@
 """One look at the node, resource by resource: what `decide_node` is told each tick.
 
 Always holds: what could not be read is None, never 0; rates are means over `covered_s` of the
-signals; a tuple of pods keeps the order of the book.
+signals; a tuple of pods keeps the order of the book. A resource is None in the ticks in which it
+was not looked at, so that nothing is believed twice; pods that are not managed are in no tuple.
 """
 
 from __future__ import annotations
@@ -26,7 +27,40 @@ class PodUse:
     """Its pages that are dirty or being written back."""
     memory_bytes: float | None = None
     """Working set: use less inactive file pages, as kubelet counts it."""
+    memory_request_bytes: float = 0.0
+    """What it asked for; who is furthest over it gives first."""
     sent_bytes_per_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnlineUse:
+    """What one online pod with an SLO shows, read every few seconds; for people to look at."""
+
+    uid: str
+    threads: int | None = None
+    load: float | None = None
+    """Running and ready threads a core that it may use."""
+    blocked_share: float | None = None
+    """Of its threads: waiting without being interruptible, mostly for a disk."""
+    run_delay_share: float | None = None
+    """Time a thread was ready and did not run; behind its own siblings counts too."""
+    throttled_share: float | None = None
+    """Time stopped by its own CPU limit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceSample:
+    """What one online service's clients felt in the interval."""
+
+    service: str
+    """The UID of its pod."""
+    requests: int
+    slow_requests: int
+    """How many of them took longer than the bound."""
+    quantile: float = 0.99
+    bound_s: float | None = None
+    latency_s: float | None = None
+    """The slowest in the interval, where the feed tells."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +111,8 @@ class NetworkSample:
     """Median smoothed round-trip time of online's connections."""
     srtt_jitter_s: float | None = None
     listen_overflows_per_s: float | None = None
+    backlog_share: float | None = None
+    """The fullest listen queue of online; at 1 newcomers are dropped."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,4 +126,10 @@ class Sample:
     disk: DiskSample | None = None
     memory: MemorySample | None = None
     network: NetworkSample | None = None
+    services: tuple[ServiceSample, ...] = ()
+    """Those that answered requests in the interval; where it is empty, the signals' sums count."""
     offline: tuple[PodUse, ...] = ()
+    """Empty in the ticks in which no pod was looked at."""
+    cpus: tuple[int, ...] = ()
+    """CPUs that offline may use, siblings of a core side by side; empty: never narrowed."""
+    online: tuple[OnlineUse, ...] = ()

@@ -18,6 +18,9 @@ class Settings:
     """Period of the caller's loop. Below 20 ms the kernel's pressure counters lose time."""
 
     # Stage 0: feed-forward.
+    feed_forward: bool = True
+    """Whether the calm quota follows what online leaves. False where a weight gives online its CPU
+    at once (any kernel with fair scheduling and no shared siblings): then calm has no quota."""
     reserve_share: float = 0.10
     """Share of capacity kept free above what online uses, for the rise within one tick."""
     min_quota_share: float = 0.02

@@ -76,11 +76,15 @@ class NodeState:
 
 
 def begin(*, capacity_cores: float, now_s: float, settings: Settings) -> NodeState:
-    """A node just met: offline starts at the minimum and earns the rest by calm samples."""
+    """A node just met: offline starts at the minimum and earns the rest by calm samples.
+
+    Where weights keep online safe there is nothing to earn, and it starts without a quota.
+    """
+    share = settings.min_quota_share if settings.feed_forward else 1.0
     return NodeState(
         decided_s=now_s,
         heard_s=now_s,
         capacity_cores=capacity_cores,
-        quota_cores=settings.min_quota_share * capacity_cores,
+        quota_cores=share * capacity_cores,
         ladder=Ladder(hold_s=settings.hold_s),
     )

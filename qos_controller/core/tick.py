@@ -11,7 +11,7 @@ from qos_controller.core.feed_forward import kept_for_online, left_for_offline
 from qos_controller.core.pressure import Pressure, measure, slow_sum_after
 from qos_controller.core.settings import Settings
 from qos_controller.core.signals import Signals
-from qos_controller.core.state import NodeState
+from qos_controller.core.state import EVICT, NodeState
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,12 @@ class Tick:
     allowed_cores: float  # by feed-forward
     slow_sum: float
     pressure: Pressure
+    highest: int = EVICT  # the stage that what is known justifies
+
+    @property
+    def covered_s(self) -> float:
+        """Length of the interval that the sample covers."""
+        return self.signals.covered_s
 
     @property
     def floor_cores(self) -> float:

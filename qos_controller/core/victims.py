@@ -7,7 +7,7 @@ and frees what all members on this node hold.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 
 from qos_controller.core.settings import Settings
@@ -29,14 +29,20 @@ class Victim:
 
 
 def least_lost(
-    tasks: Iterable[OfflineTask], *, for_memory: bool, now_s: float, settings: Settings
+    tasks: Iterable[OfflineTask],
+    *,
+    for_memory: bool,
+    now_s: float,
+    settings: Settings,
+    among: Container[str] | None = None,
 ) -> Victim | None:
     """The victim with the least work lost per core (or GiB) freed; None where none frees any.
 
-    Among equals the youngest goes, then the first by name.
+    Among equals the youngest goes, then the first by name. `among` names those that may go, where
+    only some are to blame; what their gangs lose is still counted over all.
     """
     tasks = tuple(tasks)
-    victims = [_priced(task, tasks, now_s) for task in tasks]
+    victims = [_priced(t, tasks, now_s) for t in tasks if among is None or t.task in among]
     useful = [v for v in victims if _freed(v, for_memory=for_memory) > 0.0]
     return min(
         useful,

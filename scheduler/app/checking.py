@@ -54,7 +54,6 @@ class Checking:
         self._writer, self._wall = writer, wall
         self._promised: dict[str, tuple[Workload, float]] = {}
         self._not_before_s: dict[str, float] = {}  # UID -> next time a Pending message is due
-        self.answered = 0
 
     async def run(self) -> None:
         """For ever."""
@@ -109,7 +108,6 @@ class Checking:
             self._not_before_s[uid] = now_s + PENDING_AGAIN_S
         if changes is None:
             return
-        self.answered += 1
         where = f"namespaces/{workload.metadata.namespace}/workloads/{workload.metadata.name}"
         path = f"{_version(workload.api_version)}/{where}/status"
         written = await self._writer.patch(path, changes, kind=JSON)

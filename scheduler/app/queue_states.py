@@ -40,7 +40,6 @@ class QueueStates:
         """`objects` are the Queue objects as they are now."""
         self._board, self._rounds, self._objects = board, rounds, objects
         self._writer, self._wall = writer, wall
-        self.written = 0
 
     async def run(self) -> None:
         """For ever."""
@@ -72,7 +71,6 @@ class QueueStates:
         there = msgspec.to_builtins(queue.status)
         if there == msgspec.to_builtins(msgspec.convert(body, type(queue.status))):
             return
-        self.written += 1
         meta = {"uid": queue.metadata.uid}
         path = f"{QUEUES}/{queue.metadata.name}/status"
         await self._writer.patch(path, {"metadata": meta, "status": body})

@@ -34,7 +34,6 @@ class Replanning:
     board: Board
     clock: Clock
     refuse: Callable[[str, float], None]  # (UID, until)
-    replanned: int = 0
     _failed: dict[str, int] = field(default_factory=dict)  # UID -> times
 
     def look(self) -> None:
@@ -63,7 +62,6 @@ class Replanning:
         begun = any(one.placed for one in members)
         for one in [failed] if begun else members:
             if one.stage is Stage.RELEASED and not one.pinned:
-                self.replanned += 1
                 self.board.unplace(one.uid)
 
 

@@ -41,7 +41,6 @@ class Stopping:
     pod_of: PodOf
     writer: Writer
     clock: Clock
-    stopped: int = 0
     _not_before_s: dict[Key, float] = field(default_factory=dict)
 
     async def look(self, overdue: dict[Key, str]) -> list[Key]:
@@ -54,7 +53,6 @@ class Stopping:
             if await self._stop(gang, why):
                 del overdue[gang]
                 self._not_before_s.pop(gang, None)
-                self.stopped += 1
                 ended.append(gang)
             else:
                 self._not_before_s[gang] = now_s + AGAIN_S

@@ -23,7 +23,7 @@ from scheduler.core.lifecycle import Life, LifecycleSettings, Phase, step
 from scheduler.core.member import Member, Stage
 from scheduler.core.members import Gang
 from scheduler.core.standing import Standing
-from scheduler.core.ways_in.shape import MOST_MEMBERS, Key
+from scheduler.core.ways_in.shape import MOST_MEMBERS
 
 MILLI: Final = 1_000.0
 GONE: Final = frozenset({Stage.DONE, Stage.FAILED, Stage.LEAVING})
@@ -235,8 +235,3 @@ def _settled(gang: Gang, phase: Phase, said: Answer) -> str:
         return gang.outcome.reason
     more = "" if said.cause in Cause.__members__ else f"; its other pods: {said.reason}"
     return f"all that it needs is {phase.value}{more}"
-
-
-def key_text(key: Key) -> str:
-    """A gang as commands take it."""
-    return f"{key.namespace}/{key.name}"

@@ -75,11 +75,6 @@ class Life:
     evicted_s: float | None = None  # when we last evicted any of its pods
     gone_s: float | None = None  # nothing of it was there since
 
-    def may_be_planned(self, gang: Gang, *, now_s: float) -> bool:
-        """Whether the planner should look for a place for it."""
-        waits = self.phase in {Phase.QUEUED, Phase.PREEMPTED} and now_s >= self.not_before_s
-        return waits and gang.ready
-
 
 class Step(NamedTuple):
     """One step of a life."""

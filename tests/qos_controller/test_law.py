@@ -126,7 +126,7 @@ def test_what_online_leaves_is_never_below_the_minimum() -> None:
 def test_every_setting_says_its_unit_and_reason() -> None:
     text = Path(settings_module.__file__).read_text()
     for setting in fields(Settings):
-        _, _, after = text.partition(f"    {setting.name}: float")
+        _, _, after = text.partition(f"    {setting.name}: {setting.type}")
         assert after.split("\n", 2)[1].startswith('    """'), setting.name
 
 

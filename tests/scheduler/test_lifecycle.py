@@ -187,9 +187,6 @@ def test_whatever_happens_age_is_kept_and_back_off_honoured(
         assert life.not_before_s <= now_s + settings.longest_backoff_s
         if found is None or not planned:
             assert again.phase == life.phase or life.phase in ENDED, "the same view, the same phase"
-        if found is not None and life.may_be_planned(found, now_s=now_s):
-            assert found.ready
-            assert now_s >= life.not_before_s
 
 
 def test_back_off_doubles_up_to_its_cap_and_is_forgotten_by_a_good_run() -> None:

@@ -40,6 +40,9 @@ Writes = tuple[Write, ...]
 class Driver(Protocol):
     """`group` is a path relative to every mount; shares are on v1's scale."""
 
+    periods_us: dict[str, int]
+    """Groups whose quota is dealt out in other slices than of 100 ms."""
+
     def cpu_weight(self, group: str, shares: int) -> Writes:
         """Its weight among its siblings."""
 
@@ -50,10 +53,20 @@ class Driver(Protocol):
         """CPU time a second; infinite lifts it. v1: see quota_tree.py for parents and children."""
 
     def cpu_period(self, group: str, period_us: int) -> Writes:
-        """In what slices quotas are dealt out from now on; write it while no quota is set."""
+        """In what slices the quota is dealt out from now on; write it before the quota."""
+
+    def quota_files(self, group: str) -> tuple[str, ...]:
+        """Where `quota_in` reads; empty where no CPU controller is."""
+
+    def quota_in(self, contents: Sequence[bytes]) -> tuple[float, int]:
+        """Cores and period in what `quota_files` held.
+
+        Raises:
+            ValueError: where they hold no such thing.
+        """
 
     def cpu_burst(self, group: str, cores: float) -> Writes:
-        """Unused quota that one period may add."""
+        """Unused quota that one period may add; at most the quota."""
 
     def cpus(self, group: str, cpus: Sequence[int]) -> Writes:
         """Only these CPUs."""

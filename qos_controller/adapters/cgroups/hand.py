@@ -6,7 +6,7 @@ not written again; one refusal does not keep the other writes from being tried.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from qos_controller.adapters.cgroups.driver import Write
@@ -41,11 +41,30 @@ class Hand:
         news = [w for w in writes if self._is_new(w)]
         if not news:
             return DONE
-        outcome = self._owned(news)
+        outcome = self.own(news)
         if outcome != DONE:
             return outcome
         outcomes = [self._written(write) for write in news]
         return next((what for what in outcomes if what != DONE), DONE)
+
+    def own(self, writes: Iterable[Write]) -> str:
+        """Notes what is about to be written for the first time, all with one saving."""
+        firsts = [w for w in writes if (w.path, w.device) not in self.ledger]
+        found = [(w, self.files.read(w.path)) for w in firsts]
+        owned = [
+            Owned(w.path, w.kind, was(w, content), w.safe, device=w.device)
+            for w, content in found
+            if content is not None
+        ]
+        return self.ledger.own(owned) if owned else DONE
+
+    def note(self, write: Write) -> None:
+        """Somebody else is to write this (a slow job): it stands from now on."""
+        self.stands[write.path, write.device] = Stands(write)
+
+    def again(self, write: Write) -> str:
+        """Writes what stands already; somebody else wrote over it."""
+        return self.files.write(write.path, write.value)
 
     def put_back(self, path: str, device: str = "") -> str:
         """Gives one file back before the others; `DONE` where it was not ours."""
@@ -56,6 +75,15 @@ class Hand:
         restored = restore([owned], self.files)
         self.ledger.disown(path, device)
         return restored.refused[0] if restored.refused else DONE
+
+    def put_back_below(self, directory: str) -> None:
+        """Gives a whole group back."""
+        below = f"{directory}/"
+        owned = [o for o in self.ledger.in_order() if o.path.startswith(below)]
+        restore(owned, self.files)
+        for one in owned:
+            self.stands.pop((one.path, one.device), None)
+            self.ledger.disown(one.path, one.device)
 
     def forget_below(self, directory: str) -> None:
         """A group has gone."""
@@ -79,18 +107,6 @@ class Hand:
     def _is_new(self, write: Write) -> bool:
         stands = self.stands.get((write.path, write.device))
         return stands is None or stands.write.value != write.value
-
-    def _owned(self, writes: list[Write]) -> str:
-        """Notes what is about to be written for the first time; unreadable files stay unowned."""
-        firsts = [w for w in writes if (w.path, w.device) not in self.ledger]
-        if not firsts:
-            return DONE
-        found = [(w, self.files.read(w.path)) for w in firsts]
-        return self.ledger.own(
-            Owned(w.path, w.kind, was(w, content), w.safe, device=w.device)
-            for w, content in found
-            if content is not None
-        )
 
     def _written(self, write: Write) -> str:
         key = (write.path, write.device)

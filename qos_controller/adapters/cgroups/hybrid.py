@@ -27,6 +27,9 @@ class Composed:
         self.cpu_idle = cpu.cpu_idle
         self.cpu_quota = cpu.cpu_quota
         self.cpu_period = cpu.cpu_period
+        self.periods_us = cpu.periods_us
+        self.quota_files = cpu.quota_files
+        self.quota_in = cpu.quota_in
         self.cpu_burst = cpu.cpu_burst
         self.cpus = cpuset.cpus
         self.memory_limit = memory.memory_limit

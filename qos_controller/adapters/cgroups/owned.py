@@ -7,14 +7,14 @@ each file; no fsync, since control groups do not outlive the kernel either. With
      "files": [{"path": "/sys/fs/cgroup/unified/kubepods/besteffort/cgroup.freeze",
                 "kind": "freeze",    what it is about; see below
                 "was": ["0"],        writes, in this order, that put it back; may be empty
-                "safe": "0",         what the watchdog writes when the loop died; "" leaves it
-                "born": 0}, ...]}    start time of the process that a /proc path is about, else 0
+                "safe": "0"}, ...]}  what the watchdog writes when the loop died; "" leaves it
 
 `files` are in the order in which they may be written: kind "freeze" first, then "quota" (a child
 before its parent, so that version 1 takes every `safe`), "idle", "weight", "cpuset", "memory",
 "disk", "process", "node". So a watchdog walks the list once and writes each `safe` that is not
 empty: frozen groups run again first, then no quota is below the safe one. A path that has gone is
-no error. `/proc/PID/ioprio` is no file: it stands for ioprio_set (processes.py), `safe` is "".
+no error. Of kind "process" the path is a group's list of processes, and `was` says what each of
+them is given back (`oom_score_adj 999`, `ioprio 0`); their `safe` is empty.
 
 Always holds: a file is in the ledger before it is written; `was` is never a value of ours, unless
 its owner wrote the same; what somebody else writes later takes the place of `was`.
@@ -22,6 +22,7 @@ its owner wrote the same; what somebody else writes later takes the place of `wa
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Iterable
@@ -56,7 +57,6 @@ class Owned:
     kind: str
     was: list[str]
     safe: str = ""
-    born: int = 0
     device: str = ""
 
     @property
@@ -132,10 +132,11 @@ class Ledger:
         fresh = f"{self.path}.new"
         try:
             with open(fresh, "w", encoding="utf-8") as file:  # noqa: PTH123  strings and os here
-                json.dump({"version": VERSION, "files": self._rows()}, file)
+                # dumps, not dump: only the former is done in C.
+                file.write(json.dumps({"version": VERSION, "files": self._rows()}))
             os.replace(fresh, self.path)  # noqa: PTH105  as above
         except OSError as error:
-            return processes.name_of(error)
+            return errno.errorcode.get(error.errno or 0, "EIO")
         self._stale = False
         return DONE
 
@@ -145,8 +146,7 @@ class Ledger:
 
     def _rows(self) -> list[dict[str, Any]]:
         return [
-            {"path": o.path, "kind": o.kind, "was": o.was, "safe": o.safe, "born": o.born}
-            for o in self.in_order()
+            {"path": o.path, "kind": o.kind, "was": o.was, "safe": o.safe} for o in self.in_order()
         ]
 
 
@@ -154,7 +154,7 @@ def read_owned(run_dir: str) -> list[Owned]:
     """The ledger of an agent that stopped, in order; empty where there is none or it is torn."""
     try:
         told = json.loads(Path(run_dir, FILE_NAME).read_bytes())
-        return [Owned(f["path"], f["kind"], f["was"], f["safe"], f["born"]) for f in told["files"]]
+        return [Owned(f["path"], f["kind"], f["was"], f["safe"]) for f in told["files"]]
     except (OSError, ValueError, KeyError, TypeError):
         return []
 
@@ -190,12 +190,11 @@ def restore_from(run_dir: str, files: KeptFiles) -> Restored:
 
 
 def _put_back(owned: Owned, files: KeptFiles) -> str:
-    if owned.born and processes.born(owned.path) != owned.born:
-        return "ESRCH"
-    if owned.path.endswith("/ioprio"):
-        return processes.set_ioprio(int(owned.path.split("/")[2]), int(owned.was[0]))
     for value in owned.was:
-        outcome = files.write(owned.path, value)
+        if owned.kind == "process":
+            outcome = processes.give_all(owned.path, value, files)
+        else:
+            outcome = files.write(owned.path, value)
         if outcome != DONE:
             return outcome
     return DONE

@@ -13,6 +13,8 @@ from collections.abc import Callable
 
 from qos_controller.adapters.cgroups.files import KeptFiles
 
+_STACK_BYTES = 256 * 1024
+
 
 class SlowHand:
     """Start it by making it; `done` are outcomes not yet looked at."""
@@ -24,7 +26,10 @@ class SlowHand:
         self._busy = ""
         self._stopped = False
         self._done: list[tuple[str, str]] = []
+        # The agent's memory is locked, and a locked stack of the usual 8 MiB is all resident.
+        usual = threading.stack_size(_STACK_BYTES)
         threading.Thread(target=self._run, name="slow-hand", daemon=True).start()
+        threading.stack_size(usual)
 
     def write(self, path: str, value: str) -> None:
         """Queues a write; a value still waiting for the same file is forgotten."""

@@ -12,7 +12,13 @@ import math
 from collections.abc import Sequence
 
 from qos_controller.adapters.cgroups.driver import Kind, Write, Writes
-from qos_controller.adapters.cgroups.formats import cpu_list, quota_us, whole_pages
+from qos_controller.adapters.cgroups.formats import (
+    PERIOD_US,
+    cores_of,
+    cpu_list,
+    quota_us,
+    whole_pages,
+)
 from qos_controller.adapters.cgroups.layout import Layout
 
 
@@ -21,6 +27,7 @@ class V1:
 
     def __init__(self, layout: Layout) -> None:
         self._mounts = layout.v1
+        self.periods_us: dict[str, int] = {}
 
     def cpu_weight(self, group: str, shares: int) -> Writes:
         """cpu.shares."""
@@ -35,16 +42,29 @@ class V1:
 
     def cpu_quota(self, group: str, cores: float, *, safe_cores: float) -> Writes:
         """cpu.cfs_quota_us."""
-        safe = str(quota_us(safe_cores))
-        return self._one("cpu", group, "cpu.cfs_quota_us", str(quota_us(cores)), "quota", safe=safe)
+        period_us = self.periods_us.get(group, PERIOD_US)
+        safe, value = str(quota_us(safe_cores, period_us)), str(quota_us(cores, period_us))
+        return self._one("cpu", group, "cpu.cfs_quota_us", value, "quota", safe=safe)
 
     def cpu_period(self, group: str, period_us: int) -> Writes:
         """cpu.cfs_period_us."""
+        self.periods_us[group] = period_us
         return self._one("cpu", group, "cpu.cfs_period_us", str(period_us), "weight")
+
+    def quota_files(self, group: str) -> tuple[str, ...]:
+        """Quota and period."""
+        mount = self._mounts.get("cpu")
+        names = ("cpu.cfs_quota_us", "cpu.cfs_period_us")
+        return tuple(f"{mount}/{group}/{name}" for name in names) if mount else ()
+
+    def quota_in(self, contents: Sequence[bytes]) -> tuple[float, int]:
+        """Cores and period; ValueError where they say none."""
+        quota, period_us = (int(content) for content in contents)
+        return cores_of(quota, period_us), period_us
 
     def cpu_burst(self, group: str, cores: float) -> Writes:
         """cpu.cfs_burst_us; the kernel refuses more than the quota."""
-        burst_us = str(max(0, int(cores * 100_000)))
+        burst_us = str(max(0, int(cores * self.periods_us.get(group, PERIOD_US))))
         return self._one("cpu", group, "cpu.cfs_burst_us", burst_us, "weight")
 
     def cpus(self, group: str, cpus: Sequence[int]) -> Writes:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from qos_controller.adapters.cgroups.driver import Kind, Write, Writes
 from qos_controller.adapters.cgroups.formats import (
     PERIOD_US,
+    cores_of,
     cpu_list,
     quota_us,
     weight_of,
@@ -26,7 +27,7 @@ class V2:
     def __init__(self, layout: Layout) -> None:
         self._root = layout.unified
         self._enabled = layout.v2_controllers
-        self._period_us = PERIOD_US
+        self.periods_us: dict[str, int] = {}
 
     def cpu_weight(self, group: str, shares: int) -> Writes:
         """cpu.weight."""
@@ -41,18 +42,27 @@ class V2:
 
     def cpu_quota(self, group: str, cores: float, *, safe_cores: float) -> Writes:
         """cpu.max."""
-        return self._one(
-            "cpu", group, "cpu.max", self._max(cores), "quota", safe=self._max(safe_cores)
-        )
+        value, safe = self._max(group, cores), self._max(group, safe_cores)
+        return self._one("cpu", group, "cpu.max", value, "quota", safe=safe)
 
     def cpu_period(self, group: str, period_us: int) -> Writes:
-        """The second number of cpu.max, from now on."""
-        self._period_us = period_us
-        return self._one("cpu", group, "cpu.max", f"max {period_us}", "quota")
+        """The second number of cpu.max, from the next quota on."""
+        self.periods_us[group] = period_us
+        return ()
+
+    def quota_files(self, group: str) -> tuple[str, ...]:
+        """cpu.max alone."""
+        return (f"{self._root}/{group}/cpu.max",) if "cpu" in self._enabled else ()
+
+    def quota_in(self, contents: Sequence[bytes]) -> tuple[float, int]:
+        """Cores and period; ValueError where it says none."""
+        quota, period = contents[0].split()
+        period_us = int(period)
+        return cores_of(-1 if quota == b"max" else int(quota), period_us), period_us
 
     def cpu_burst(self, group: str, cores: float) -> Writes:
         """cpu.max.burst; the kernel refuses more than the quota."""
-        burst_us = str(max(0, int(cores * PERIOD_US)))
+        burst_us = str(max(0, int(cores * self.periods_us.get(group, PERIOD_US))))
         return self._one("cpu", group, "cpu.max.burst", burst_us, "weight")
 
     def cpus(self, group: str, cpus: Sequence[int]) -> Writes:
@@ -97,9 +107,10 @@ class V2:
             "io", group, "io.bfq.weight", str(bounded), "disk"
         )
 
-    def _max(self, cores: float) -> str:
-        quota = quota_us(cores, self._period_us)
-        return f"{'max' if quota < 0 else quota} {self._period_us}"
+    def _max(self, group: str, cores: float) -> str:
+        period_us = self.periods_us.get(group, PERIOD_US)
+        quota = quota_us(cores, period_us)
+        return f"{'max' if quota < 0 else quota} {period_us}"
 
     def _size(self, group: str, name: str, limit_bytes: float) -> Writes:
         lifted = math.isinf(limit_bytes)

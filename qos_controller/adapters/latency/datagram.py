@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import socket
 from collections import Counter
 from typing import Final
@@ -38,19 +39,21 @@ class Datagrams:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._sockets: list[socket.socket] = []
+        self._sockets: dict[int, socket.socket] = {}
+        # An empty socket would answer with an exception, which costs more than this question.
+        self._waiting = select.poll()
         self._unix_path = ""
         self._by_name: dict[str, str] = {}
         self._owners: dict[str, str] = {}
         self.counts: Counter[str] = Counter()
-        """packets, nonsense, strangers (unknown pods), liars (foreign addresses), flooded, too long."""
+        """By what became of them: packets, nonsense, strangers, liars, flooded, too long."""
 
     def listen_udp(self, host: str = "127.0.0.1", port: int = PORT) -> int:
         """Opens one UDP socket; the port that it got. Raises OSError where it is taken."""
         kind = socket.AF_INET6 if ":" in host else socket.AF_INET
         opened = self._open(kind)
         opened.bind((host, port))
-        self._sockets.append(opened)
+        self._add(opened)
         name: tuple[str, int] = opened.getsockname()
         return name[1]
 
@@ -61,7 +64,7 @@ class Datagrams:
         opened = self._open(socket.AF_UNIX)
         opened.bind(path)
         os.chmod(path, 0o666)  # noqa: PTH101, S103  services of any user tell their latency
-        self._sockets.append(opened)
+        self._add(opened)
         self._unix_path = path
 
     def follow(self, pods: tuple[Pod, ...]) -> None:
@@ -76,12 +79,13 @@ class Datagrams:
     def read(self) -> None:
         """Takes what has come into the services' counts."""
         values = VALUES
-        for opened in tuple(self._sockets):
-            values = self._read_one(opened, values)
+        for fd, _ in self._waiting.poll(0):
+            values = self._read_one(self._sockets[fd], values)
 
     def close(self) -> None:
         """Closes the sockets; the path of the Unix socket goes with it."""
-        for opened in self._sockets:
+        for fd, opened in self._sockets.items():
+            self._waiting.unregister(fd)
             opened.close()
         self._sockets.clear()
         if self._unix_path:
@@ -94,6 +98,10 @@ class Datagrams:
         opened.setblocking(False)
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BYTES)
         return opened
+
+    def _add(self, opened: socket.socket) -> None:
+        self._sockets[opened.fileno()] = opened
+        self._waiting.register(opened, select.POLLIN)
 
     def _read_one(self, opened: socket.socket, values: int) -> int:
         try:

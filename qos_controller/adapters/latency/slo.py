@@ -69,7 +69,8 @@ def _with_url(text: str, url: str, kind: Literal["http", "prometheus"]) -> Feed 
         port = parts.port or 80
     except ValueError:
         return f"latency-from {_quote(text)} has no valid host and port"
-    if parts.username is not None or not 0 < port < 65536 or not url.isprintable() or " " in url:
+    plain = url.isascii() and url.isprintable() and " " not in url
+    if parts.username is not None or not 0 < port < 65536 or not plain:
         return f"latency-from {_quote(text)} has no valid host and port"
     if len(url) > 2000:
         return f"latency-from {_quote(text)} is longer than 2000 characters"

@@ -2,6 +2,7 @@
 
     slacktide <pod> <value>[,<value>...]     each value one request: 12.5 or 12.5ms, 0.0125s, 900us
     slacktide <pod> <slow>/<requests>        counts, from somebody who knows the bound himself
+    slacktide <pod> upstream <times>         nginx's $upstream_response_time, one request
 
 `<pod>` is its UID, namespace/name, or `-`: the pod that the packet's address belongs to. Anything
 before the word (a syslog header) and after a line's end is left out; a packet may hold many lines.
@@ -14,7 +15,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
+from qos_controller.adapters.latency.nginx import upstream_seconds
+
 WORD: Final = b"slacktide "
+_UPSTREAM: Final = b"upstream "
 LONGEST_S: Final = 3_600.0
 """A request that took longer than an hour is a lie or a mistake."""
 MOST_REQUESTS: Final = 10_000_000
@@ -48,7 +52,9 @@ def _parse_line(line: bytes, most: int) -> Telling:
         return Telling("", nonsense=1)
     telling = Telling(words[0].decode())
     slow, slash, requests = words[1].strip().partition(b"/")
-    if slash:
+    if slow.startswith(_UPSTREAM):
+        _take_upstream(telling, slow[len(_UPSTREAM) :])
+    elif slash:
         _take_counts(telling, slow, requests)
     else:
         _take_values(telling, words[1], most)
@@ -63,6 +69,14 @@ def _take_counts(telling: Telling, slow: bytes, requests: bytes) -> None:
     telling.slow, telling.requests = int(slow), int(requests)
     if telling.slow > telling.requests or telling.requests > MOST_REQUESTS:
         telling.slow = telling.requests = 0
+        telling.nonsense = 1
+
+
+def _take_upstream(telling: Telling, text: bytes) -> None:
+    latency_s = upstream_seconds(text)
+    if latency_s is not None and 0.0 <= latency_s <= LONGEST_S:
+        telling.latencies_s.append(latency_s)
+    elif text.strip() != b"-":
         telling.nonsense = 1
 
 

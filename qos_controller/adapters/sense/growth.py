@@ -18,15 +18,21 @@ class Growth:
         self.rate: float | None = None
         """Per second, in the counter's own unit; None: not known."""
 
-    def see(self, value: float | None, now_s: float) -> float | None:
-        """The rate with this reading; a second reading at the same time changes nothing."""
-        before, self._value = self._value, value
+    def see(self, value: float | None, now_s: float, *, still_s: float = 0.0) -> float | None:
+        """The rate with this reading; a second reading at the same time changes nothing.
+
+        Args:
+            value: What the counter says; None where it could not be read.
+            now_s: When it was read.
+            still_s: Until then it is known not to have moved, so all growth came later.
+        """
+        before = self._value
         if value is None or before is None or value < before:
             self.rate = None
-        elif now_s > self._at_s:
-            self.rate = (value - before) / (now_s - self._at_s)
         else:
-            self._value = before
-            return self.rate
-        self._at_s = now_s
+            elapsed_s = now_s - max(self._at_s, still_s)
+            if elapsed_s <= 0.0:
+                return self.rate
+            self.rate = (value - before) / elapsed_s
+        self._value, self._at_s = value, now_s
         return self.rate

@@ -8,12 +8,13 @@ Cost: 22 us a pod: use of CPU 2, own throttling 2, disk 5, memory 11, the value 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from qos_controller.adapters.cgroups.layout import Layout
 from qos_controller.adapters.sense.cpu_use import CpuUse
+from qos_controller.adapters.sense.dirtying import Dirtying
 from qos_controller.adapters.sense.group_io import GroupIo
 from qos_controller.adapters.sense.memory import MemoryOfGroup
+from qos_controller.adapters.sense.pod_traffic import PodTraffic
 from qos_controller.adapters.sense.rotation import Rotation
 from qos_controller.adapters.sense.throttling import Throttling
 from qos_controller.core.sample import PodUse
@@ -22,7 +23,7 @@ from qos_controller.core.sample import PodUse
 class BatchPod:
     """The files of one batch pod."""
 
-    __slots__ = ("_cpu", "_io", "_memory", "_throttling", "uid")
+    __slots__ = ("_cpu", "_dirtying", "_io", "_memory", "_throttling", "_traffic", "uid")
 
     def __init__(self, layout: Layout, uid: str, group: str) -> None:
         self.uid = uid
@@ -30,24 +31,33 @@ class BatchPod:
         self._throttling = Throttling(layout, group)
         self._io = GroupIo(layout, group)
         self._memory = MemoryOfGroup(layout, group)
+        self._traffic = PodTraffic(layout, group)
+        # v2 charges writeback to the writer's group; v1 does not, so there the writers are asked.
+        self._dirtying = Dirtying(layout, group) if layout.is_v1("blkio") else None
 
     def read(self, now_s: float) -> PodUse:
         """Its use since it was last read."""
         memory = self._memory.read()
         self._io.read(now_s)
+        written = self._io.written_bytes_per_s
+        dirtied = self._dirtying.read(now_s) if self._dirtying else None
+        if dirtied is not None:
+            # Direct writes are in both, so they must not be added up.
+            written = max(dirtied, written or 0.0)
         return PodUse(
             uid=self.uid,
             cpu_cores=self._cpu.read(now_s),
             throttled_share=self._throttling.read(now_s),
             read_bytes_per_s=self._io.read_bytes_per_s,
-            written_bytes_per_s=self._io.written_bytes_per_s,
+            written_bytes_per_s=written,
             dirty_bytes=None if memory is None else memory.dirty_bytes,
             memory_bytes=None if memory is None else memory.working_set_bytes,
+            sent_bytes_per_s=self._traffic.read(now_s),
         )
 
     def close(self) -> None:
         """Lets go of the files."""
-        for file in (self._cpu, self._throttling, self._io, self._memory):
+        for file in (self._cpu, self._throttling, self._io, self._memory, self._traffic):
             file.close()
 
 
@@ -79,11 +89,7 @@ class Offline:
         """Reads those whose turn it is."""
         due = self._rotation.due(now_s, haste=haste)
         for pod in due:
-            before = self._uses[pod.uid]
-            use = pod.read(now_s)
-            if before.sent_bytes_per_s is not None:
-                use = replace(use, sent_bytes_per_s=before.sent_bytes_per_s)
-            self._uses[pod.uid] = use
+            self._uses[pod.uid] = pod.read(now_s)
         if due:
             self.uses = tuple(self._uses.values())
 

@@ -22,9 +22,12 @@ from qos_controller.adapters.sense.cpu_use import CpuUse
 from qos_controller.adapters.sense.devices import devices_of
 from qos_controller.adapters.sense.disk import Device, DeviceUse
 from qos_controller.adapters.sense.memory import MemoryOfGroup, MemoryOfNode, NodeMemory
+from qos_controller.adapters.sense.network import Network
 from qos_controller.adapters.sense.offline import Offline
 from qos_controller.adapters.sense.online import OwnThrottling, StallOf
+from qos_controller.adapters.sense.online_pods import OnlinePods
 from qos_controller.adapters.sense.subtrees import whole_subtrees
+from qos_controller.adapters.sense.traffic import link_bytes_per_s
 from qos_controller.core.pods import Pod
 from qos_controller.core.sample import DiskSample, MemorySample, Sample
 from qos_controller.core.signals import OfflineTask, Signals
@@ -35,24 +38,34 @@ class Every:
     """How often each signal is read, in calm; under pressure four times as often."""
 
     stall_s: float = 0.05
-    """I/O and memory stall; CPU stall is read every tick."""
+    """I/O and memory stall, in turn; CPU stall is read every tick."""
+    use_s: float = 0.05
+    """CPU use of online, batch and the system."""
     throttling_s: float = 0.5
     disk_s: float = 0.1
     memory_s: float = 0.25
-    batch_pod_s: float = 1.0
+    batch_pod_s: float = 2.0
+    online_pod_s: float = 5.0
+    """Threads, load and run delay of pods with an SLO."""
+    sent_s: float = 1.0
+    sockets_s: float = 5.0
     haste: float = 4.0
 
 
 class _Turn:
-    """A reading with a period of its own."""
+    """A reading with a period of its own; `skip` puts it beside those that began a tick before."""
 
-    __slots__ = ("_next_s", "_period_s")
+    __slots__ = ("_next_s", "_period_s", "_skip")
 
-    def __init__(self, period_s: float) -> None:
+    def __init__(self, period_s: float, *, skip: bool = False) -> None:
         self._period_s = period_s
         self._next_s = 0.0
+        self._skip = skip
 
     def has_come(self, now_s: float, haste: float) -> bool:
+        if self._skip:
+            self._skip = False
+            return False
         # A tick is never exactly on time; half a millisecond late must not cost a whole tick.
         if now_s < self._next_s - 0.002:
             return False
@@ -72,8 +85,19 @@ class Senses:
         sys: str = "/sys",
         online_paths: Sequence[str] = ("/var/lib/kubelet", "/var/lib/containerd", "/"),
         capacity_cores: float | None = None,
+        uplink_bytes_per_s: float | None = None,
     ) -> None:
-        """`online_paths` say on which disks online's files lie."""
+        """Opens what does not change with the pods.
+
+        Args:
+            layout: Where groups lie.
+            every: How often signals are read.
+            proc: Where /proc is mounted.
+            sys: Where /sys is mounted.
+            online_paths: Say on which disks online's files lie.
+            capacity_cores: None: the CPUs that this process may run on.
+            uplink_bytes_per_s: What the node's link carries; None: as its driver says.
+        """
         self._layout = layout
         self._every = every or Every()
         self._capacity_cores = capacity_cores or float(len(os.sched_getaffinity(0)))
@@ -87,10 +111,23 @@ class Senses:
         self._devices = [Device(number, sys) for number in devices_of(paths, sys)]
         self._offline = Offline(period_s=self._every.batch_pod_s)
         self._offline_cpu: dict[str, CpuUse] = {}
-        self._cpu = self._io = self._memory = StallOf(layout, (), "cpu", period_s=1.0)
+        self._online_pods = OnlinePods(
+            layout, period_s=self._every.online_pod_s, capacity_cores=self._capacity_cores
+        )
+        self._network = Network(
+            layout,
+            link_bytes_per_s=uplink_bytes_per_s or link_bytes_per_s(sys, proc),
+            sent_s=self._every.sent_s,
+            sockets_s=self._every.sockets_s,
+        )
+        self._cpu = self._io = self._memory = StallOf(layout, (), "cpu")
         self._throttling = OwnThrottling(layout, {}, period_s=1.0)
         self._held_cores = 0.0
         self._tasks: tuple[OfflineTask, ...] = ()
+        stall_s = self._every.stall_s
+        self._io_turn, self._memory_stall_turn = _Turn(stall_s), _Turn(stall_s, skip=True)
+        self._use_turn = _Turn(self._every.use_s, skip=True)
+        self._used = (0.0, 0.0, 0.0)
         self._disk_turn, self._memory_turn = _Turn(self._every.disk_s), _Turn(self._every.memory_s)
         self._meminfo: NodeMemory | None = None
         self._pods_now: tuple[float, float] | None = None
@@ -114,6 +151,8 @@ class Senses:
         online = {uid: group for uid, group in groups.items() if uid not in batch}
         self._follow_online(online, batch, {pod.uid: pod for pod in pods})
         self._follow_offline(online, batch)
+        self._online_pods.follow(pods, online)
+        self._network.follow(online)
         self._held_cores = sum(pod.batch_cpu_cores or 0.0 for pod in pods if pod.batch)
         ahead_s = time.time() - time.monotonic() if unix_ahead_s is None else unix_ahead_s
         self._tasks = tuple(_task(pod, ahead_s) for pod in pods if pod.batch)
@@ -131,9 +170,15 @@ class Senses:
         self.datagrams.read()
         self._throttling.read(now_s, haste=haste)
         self._cpu.read(now_s, self._throttling.share)
-        self._io.read(now_s, haste=haste)
-        self._memory.read(now_s, haste=haste)
+        if self._io_turn.has_come(now_s, haste):
+            self._io.read(now_s)
+        if self._memory_stall_turn.has_come(now_s, haste):
+            self._memory.read(now_s)
+        if self._use_turn.has_come(now_s, haste):
+            self._used = self._cpu_use(now_s)
         self._offline.read(now_s, haste=haste)
+        self._online_pods.read(now_s, self._throttling.share)
+        self._network.read(now_s, self._offline.uses, haste=haste)
         if self._memory_turn.has_come(now_s, haste):
             self._memory_sample = self._look_at_memory()
         if self._disk_turn.has_come(now_s, haste):
@@ -151,6 +196,8 @@ class Senses:
             device.close()
         self._throttling.close()
         self._offline.close()
+        self._online_pods.close()
+        self._network.close()
         self._node_cpu.close()
         self._pods_cpu.close()
         self._pods_memory.close()
@@ -164,9 +211,9 @@ class Senses:
         self._throttling.close()
         layout, every = self._layout, self._every
         groups = whole_subtrees(layout.kubepods, online.values(), batch.values())
-        self._cpu = StallOf(layout, groups, "cpu", period_s=0.02)
-        self._io = StallOf(layout, groups, "io", period_s=every.stall_s)
-        self._memory = StallOf(layout, groups, "memory", period_s=every.stall_s)
+        self._cpu = StallOf(layout, groups, "cpu")
+        self._io = StallOf(layout, groups, "io")
+        self._memory = StallOf(layout, groups, "memory")
         limited = {
             group: (group,)
             for uid, group in online.items()
@@ -183,7 +230,7 @@ class Senses:
         self._offline.follow(layout, batch)
 
     def _sample(self, now_s: float) -> Sample:
-        node, pods, offline = self._cpu_use(now_s)
+        node, pods, offline = self._used
         heard = self.services.take(now_s)
         memory = self._memory_sample
         covered_s = 0.0 if self._read_s is None else now_s - self._read_s
@@ -209,7 +256,9 @@ class Senses:
             latency_s=heard.latency_s,
             disk=self._disk,
             memory=memory,
+            network=self._network.sample,
             offline=self._offline.uses,
+            online=self._online_pods.uses,
         )
 
     def _cpu_use(self, now_s: float) -> tuple[float, float, float]:

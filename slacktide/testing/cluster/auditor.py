@@ -51,7 +51,6 @@ class Auditor:
         self._plane, self.path = plane, f"/api/v1/namespaces/{namespace}/pods"
         self.gangs: dict[str, Seen] = {}
         self._lock, self._ended = threading.Condition(), False
-        self._versions: dict[str, int] = {}
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 

@@ -1,0 +1,88 @@
+"""The supervisor's process: `python -m qos_controller.app.agent_process SETTINGS`.
+
+`slacktide serve agent` becomes this by exec, since the command line's own libraries would be a
+third of the agent's memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Final
+
+from qos_controller.app.process_tree import Neighbour, ProcessTree
+from qos_controller.app.settings import AgentSettings, from_argument
+
+LOCK: Final = "agent.lock"
+
+
+def say(line: str) -> None:
+    """One line on stderr with the time."""
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    sys.stderr.write(f"{stamp} slacktide agent: {line}\n")
+    sys.stderr.flush()
+
+
+def protects(settings: AgentSettings) -> str:
+    """What the agent is here for, in one line."""
+    place = f"{settings.cgroup_root}/*/{settings.pods_root or 'kubepods'}"
+    does = (
+        "observes pods, writes nothing"
+        if settings.observe
+        else "keeps online pods' latency safe from batch pods"
+    )
+    told = "alone, pods as" if settings.alone else "pods from the API server by"
+    return (
+        f"node {settings.node}: {does} below {place}; {told} {settings.run_dir}/pods.json; "
+        f"diary in {settings.run_dir}/ticks; SIGTERM puts everything back"
+    )
+
+
+def neighbour_of(settings: AgentSettings) -> Neighbour | None:
+    """Kubernetes' half, imported only where it is wanted."""
+    if settings.alone:
+        return None
+    raise NotImplementedError
+
+
+async def _until_told(settings: AgentSettings) -> None:
+    running = asyncio.ensure_future(ProcessTree(settings, say=say).run(neighbour_of(settings)))
+    for told in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(told, running.cancel)
+    with contextlib.suppress(asyncio.CancelledError):
+        await running
+    say("ended")
+
+
+def hold_alone(run_dir: Path) -> int | None:
+    """The lock of this node's one agent; None where another has it."""
+    run_dir.mkdir(parents=True, exist_ok=True)
+    fd = os.open(run_dir / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(fd)
+        return None
+    return fd
+
+
+def main() -> None:
+    """The process."""
+    settings = from_argument(sys.argv[1])
+    if hold_alone(settings.run) is None:
+        say(f"another agent runs in {settings.run_dir}: two would undo each other's work; stop it")
+        sys.exit(2)
+    if os.geteuid() != 0 and not settings.observe:
+        say("not root: nothing can be written below the cgroup root, so this only observes well")
+    say(protects(settings))
+    asyncio.run(_until_told(settings))
+
+
+if __name__ == "__main__":
+    main()

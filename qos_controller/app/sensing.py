@@ -1,0 +1,47 @@
+"""The loop's eyes: the node's senses, made from the agent's settings.
+
+Always holds: a socket that cannot be opened is told once, and all else is sensed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from qos_controller.adapters.cgroups.layout import Layout
+from qos_controller.adapters.sense.senses import Senses
+from qos_controller.app.faults import Faults
+from qos_controller.app.settings import AgentSettings
+from qos_controller.core.pods import Pod
+from qos_controller.core.sample import Sample
+
+LATENCY_SOCKET: Final = "latency.sock"
+
+
+class NodeSenses:
+    """One look a tick."""
+
+    def __init__(self, settings: AgentSettings, layout: Layout, faults: Faults) -> None:
+        self._senses = Senses(layout)
+        datagrams = self._senses.datagrams
+        path = str(settings.run / LATENCY_SOCKET)
+        faults.kept(path, datagrams.listen_unix, path)
+        if settings.latency_port:
+            where = f"UDP port {settings.latency_port}"
+            faults.kept(where, datagrams.listen_udp, port=settings.latency_port)
+
+    def know(self, pods: Sequence[Pod], groups: Mapping[str, str]) -> None:
+        """These pods are here from now on, in those groups."""
+        self._senses.follow(pods, groups)
+
+    def read(self, now_s: float, *, pressed: bool) -> Sample:
+        """One look; closer while something is wrong."""
+        return self._senses.read(now_s, pressed=pressed)
+
+    def counts(self) -> dict[str, float]:
+        """What came through the sockets."""
+        return dict(self._senses.datagrams.counts)
+
+    def close(self) -> None:
+        """Lets go of all files and sockets."""
+        self._senses.close()

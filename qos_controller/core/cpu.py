@@ -1,0 +1,190 @@
+"""The CPU's law on a real node: weights do the work, and the ladder only what weights cannot.
+
+Online's group outweighs batch's so far that the kernel preempts batch at once, so calm has no quota
+(`Settings.feed_forward` brings one back for nodes with shared siblings). Always holds: while no
+batch runs nothing climbs; clients that are well outrank the kernel's stall counters; without proof
+that batch is to blame the ladder stays at stage 1, where each further alarm halves the quota again.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+from qos_controller.core import reasons
+from qos_controller.core.decide import blind, remembered
+from qos_controller.core.decision import Action, Freeze, Reason, SetCpus, SetQuota, Verdict
+from qos_controller.core.feed_forward import kept_for_online, left_for_offline
+from qos_controller.core.node_settings import NodeSettings
+from qos_controller.core.pressure import Pressure
+from qos_controller.core.sample import Sample
+from qos_controller.core.services import Latency
+from qos_controller.core.signals import Signals
+from qos_controller.core.stale import is_news
+from qos_controller.core.state import CALM, EVICT, MINIMUM, THROTTLE, NodeState
+from qos_controller.core.tick import Tick
+
+_ABSENT = Reason("cpu calm: no quota; batch does not run, so online's stall of {0:.2f} is its own")
+_WEIGHT = "cpu calm: no quota, the weight suffices: stall at {0:.2f} of its limit"
+_NO_FEED = Reason(_WEIGHT + ", no latency feed to ask")
+_WELL = Reason(_WEIGHT + ", clients are well within their SLO")
+_WITHIN = Reason(_WEIGHT + ", clients are within their SLO")
+_ONLY = "; of batch only {0}, whose use goes with the pressure"
+
+
+@dataclass(frozen=True, slots=True)
+class CpuMemory:
+    """What is remembered of the CPU."""
+
+    state: NodeState
+    whom: str = ""
+    """The one pod that is held back at stage 1; empty: all."""
+    cpus: tuple[int, ...] = ()
+    """What batch is penned up on; empty: it is not."""
+
+
+@dataclass(frozen=True, slots=True)
+class CpuEvidence:
+    """What the rest of the node knows that the CPU's law must ask."""
+
+    latency: Latency
+    alarm: bool = False
+    """A latency alarm rang and is laid on the CPU."""
+    proven: bool = False
+    """The CPU's own pressure rose with it, or one pod's use goes with it."""
+    blamed: str = ""
+    blamed_cores: float = 0.0
+
+
+def level_of(signals: Signals, settings: NodeSettings) -> float:
+    """Online's `full` stall over its limit."""
+    return (signals.online_full_share or 0.0) / settings.cpu.full_limit_share
+
+
+def batch_runs(signals: Signals, settings: NodeSettings) -> bool:
+    """Whether batch uses enough CPU to be the cause of anything."""
+    return signals.offline_used_cores >= settings.cpu.innocent_share * signals.capacity_cores
+
+
+def decide_cpu(
+    sample: Sample,
+    before: CpuMemory,
+    evidence: CpuEvidence,
+    *,
+    now_s: float,
+    settings: NodeSettings,
+) -> tuple[CpuMemory, Verdict, Tick | None]:
+    """The memory, stage and sentence after one tick; no `Tick` where there was no news."""
+    state, law = before.state, settings.cpu
+    if not is_news(sample.signals, state, now_s=now_s, settings=law):
+        after = blind(state, now_s, law)
+        verdict = Verdict(after.ladder.stage, 0.0, reasons.of_no_news(state, after))
+        return replace(before, state=after), verdict, None
+    tick = _tick(sample.signals, before, evidence, now_s=now_s, settings=settings)
+    after = remembered(state, tick)
+    if after.ladder.stage == CALM:
+        memory = CpuMemory(after)
+    else:
+        memory = CpuMemory(after, _whom(before, after, evidence), _pen(sample, after, settings))
+    if memory.whom and after.ladder.since_s == now_s and after.ladder.breached_s == now_s:
+        memory = replace(memory, state=_half_of_one(after, evidence, tick))
+    verdict = Verdict(after.ladder.stage, tick.pressure.level, _reason(memory, evidence, tick))
+    return memory, verdict, tick
+
+
+def actions_of(before: CpuMemory, after: CpuMemory) -> list[Action]:
+    """Only what is new."""
+    actions: list[Action] = []
+    was, now = _in_force(before), _in_force(after)
+    if (was, before.whom) != (now, after.whom):
+        if before.whom != after.whom and was < math.inf:
+            actions.append(SetQuota(math.inf, before.whom))
+        if now < math.inf or before.whom == after.whom:
+            actions.append(SetQuota(now, after.whom))
+    if after.cpus != before.cpus:
+        actions.append(SetCpus(after.cpus))
+    if after.state.ladder.frozen_until_s != before.state.ladder.frozen_until_s:
+        actions.append(Freeze(after.state.ladder.frozen_until_s))
+    return actions
+
+
+def _in_force(memory: CpuMemory) -> float:
+    """The quota as it is written: a whole node is none at all."""
+    cores = memory.state.quota_cores
+    return math.inf if cores >= memory.state.capacity_cores else cores
+
+
+def _tick(
+    signals: Signals,
+    before: CpuMemory,
+    evidence: CpuEvidence,
+    *,
+    now_s: float,
+    settings: NodeSettings,
+) -> Tick:
+    state, law = before.state, settings.cpu
+    dt_s = max(0.0, now_s - state.decided_s)
+    kept_cores = kept_for_online(
+        state.kept_cores, signals.online_used_cores, dt_s=dt_s, slow_s=law.slow_down_s
+    )
+    pressure, highest = _judged(signals, before, evidence, settings)
+    allowed_cores = left_for_offline(signals, kept_cores, law)
+    return Tick(signals, law, now_s, dt_s, kept_cores, allowed_cores, 0.0, pressure, highest)
+
+
+def _judged(
+    signals: Signals, before: CpuMemory, evidence: CpuEvidence, settings: NodeSettings
+) -> tuple[Pressure, int]:
+    """The pressure that counts, and the stage that it can justify."""
+    level, latency = level_of(signals, settings), evidence.latency
+    stage = before.state.ladder.stage
+    if not batch_runs(signals, settings) and stage == CALM:
+        return Pressure(0.0, "cpu"), CALM
+    if evidence.alarm:
+        loudest = max(level, latency.level)
+        return Pressure(loudest, "latency", alarm=True), EVICT if evidence.proven else THROTTLE
+    if latency.slack:
+        # Growth is allowed: clients would say if it hurt.
+        return Pressure(min(level, 0.9 * settings.cpu.calm_level), "cpu"), THROTTLE
+    return Pressure(level, "cpu"), THROTTLE if latency.within else EVICT
+
+
+def _whom(before: CpuMemory, after: NodeState, evidence: CpuEvidence) -> str:
+    """One pod alone while that is being tried; all of them as soon as it did not help."""
+    if after.ladder.stage != THROTTLE:
+        return ""
+    if before.state.ladder.stage == CALM:
+        return evidence.blamed
+    again = after.ladder.since_s > before.state.ladder.since_s
+    return "" if again and before.whom != evidence.blamed else before.whom
+
+
+def _half_of_one(after: NodeState, evidence: CpuEvidence, tick: Tick) -> NodeState:
+    cores = min(after.quota_cores, tick.settings.backoff * evidence.blamed_cores)
+    return replace(after, quota_cores=max(tick.floor_cores, cores))
+
+
+def _pen(sample: Sample, after: NodeState, settings: NodeSettings) -> tuple[int, ...]:
+    """The few CPUs that batch keeps from stage 2 on, whole cores together."""
+    cpus = sample.cpus
+    if after.ladder.stage < MINIMUM or len(cpus) < settings.narrow_from_cpus:
+        return ()
+    return cpus[: max(2, math.ceil(settings.narrow_share * len(cpus)))]
+
+
+def _reason(memory: CpuMemory, evidence: CpuEvidence, tick: Tick) -> Reason:
+    state = memory.state
+    if state.ladder.stage == CALM and not tick.settings.feed_forward:
+        level = (tick.signals.online_full_share or 0.0) / tick.settings.full_limit_share
+        if tick.offline_is_idle:
+            template = _ABSENT
+        elif evidence.latency.slack:
+            template = _WELL
+        else:
+            template = _WITHIN if evidence.latency.within else _NO_FEED
+        return Reason(template.template, (level,))
+    reason = reasons.of_tick(state, tick)
+    if not memory.whom:
+        return reason
+    only = _ONLY.replace("{0}", f"{{{len(reason.values)}}}")
+    return Reason(reason.template + only, (*reason.values, memory.whom))

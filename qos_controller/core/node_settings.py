@@ -1,0 +1,203 @@
+"""The numbers of the node's law, resource by resource.
+
+Always holds: nothing in `decide_node` has a constant of its own. All values are finite, so that
+they travel as JSON. The ladders' own numbers (how long, how often) are `settings.Settings`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from qos_controller.core.settings import Settings
+
+_MIB: Final = 2.0**20
+CPU_LADDER: Final = Settings(feed_forward=False)
+DISK_LADDER: Final = Settings(minimum_after_s=0.3, freeze_after_s=0.5, freeze_budget_s=2.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StandingSettings:
+    """What pods hold all the time."""
+
+    batch_cpu_shares: int = 2
+    """cpu.shares of a batch pod's group (cpu.weight 1): the kernel preempts it for online."""
+    batch_idle: bool = False
+    """cpu.idle for batch: measured no better than the weight, and it loses kubelet's shares."""
+    batch_oom_score_adj: int = 1000
+    """The kernel kills batch first when memory is gone before the agent could act."""
+    batch_disk_weight: int = 1
+    """Lowest weight on the disk, where BFQ or io.cost share it."""
+    batch_io_idle: bool = True
+    """Idle I/O class: mq-deadline and BFQ then serve batch after everybody."""
+    online_burst_share: float = 1.0
+    """CPU burst of limited online pods as a share of their quota; the kernel allows at most 1."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LatencySettings:
+    """When a service's own latency is believed, and what it says."""
+
+    budget_factor: float = 3.0
+    """The CUSUM's drift as a multiple of (1 - quantile): so many slow requests are no news."""
+    alarm: float = 2.5
+    """CUSUM height that raises the alarm: three slow requests in a row."""
+    forget_s: float = 10.0
+    """Time constant by which the CUSUM fades, so that a silent service is not guilty for ever."""
+    window_s: float = 1.0
+    """Time constant of the counts by which a service is said to be within its SLO."""
+    enough_requests: float = 20.0
+    """Fewer answers than this in the window prove nothing."""
+    fresh_s: float = 0.5
+    """A feed silent for longer proves nothing: who is stalled answers nobody."""
+    slack_share: float = 0.3
+    """The slowest answer this much below the bound: online is well, whatever the pressure says."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlameSettings:
+    """Who of many is the noisy one. CPI2 (Zhang et al., EuroSys'13) blames from 0.35."""
+
+    correlation: float = 0.35
+    """A pod whose use rises and falls with the pressure at least so much may be blamed alone."""
+    use_share: float = 0.4
+    """It must have at least this share of what all batch uses of the resource."""
+    lead: float = 2.0
+    """Its correlation x use must be this many times the next pod's."""
+    window_s: float = 10.0
+    """Time constant of means and covariances."""
+    samples: float = 3.0
+    """Looks at all pods before anybody is blamed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiskSettings:
+    """The disk's ladder."""
+
+    ladder: Settings = DISK_LADDER
+    """Slower than the CPU's: what is queued must drain before the effect is seen."""
+    read_latency_s: float = 0.001
+    """Mean read latency that is never called harm, however fast the device is else."""
+    rise: float = 3.0
+    """Harm: reads take this many times what they take while batch leaves the disk alone."""
+    full_limit_share: float = 0.10
+    """I/O stall of online above its own usual that counts as harm."""
+    usual_s: float = 30.0
+    """Time constant by which the usual latency and stall are learned while batch is silent."""
+    idle_bytes_per_s: float = 1.0 * _MIB
+    """Batch that reads and writes less than this is not the cause of anything."""
+    min_bytes_per_s: float = 1.0 * _MIB
+    """What stage 2 leaves: enough to end a transaction."""
+    growth_share_per_s: float = 0.10
+    """Growth of the limit per second, as a share of what batch did before it was limited."""
+    safe_share: float = 0.7
+    """Growth is quick up to this share of the rate that hurt last; beyond, it is a probe."""
+    probe_share: float = 0.1
+    """Above the safe share the limit grows by so much of the usual growth."""
+    dirty_limit_bytes: float = 64.0 * _MIB
+    """Dirty pages of the node while batch writes: what piles up must drain before online reads."""
+    dirty_growth_bytes_per_s: float = 16.0 * _MIB
+    """Batch that dirties pages faster than this gets the limit before any harm is seen."""
+    dirty_rest_s: float = 10.0
+    """The limit stays so long after batch wrote last."""
+    buffered_bytes: float = 4.0 * _MIB
+    """A pod with more dirty pages writes through the page cache, which no throttle sees."""
+    period_s: float = 0.1
+    """One turn of the writer's duty cycle: it runs, then it is frozen."""
+    blind_s: float = 0.5
+    """Without a look at the disk for so long no writer is frozen any more."""
+    min_run_share: float = 0.3
+    """The least that a writer runs of each turn at stage 1."""
+    floor_run_share: float = 0.1
+    """The least that it runs at stage 2."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemorySettings:
+    """The watermarks of memory, each also as the time in which growth would reach the end."""
+
+    reclaim_share: float = 0.10
+    """Available below this share of capacity: batch gives some back."""
+    reclaim_left_s: float = 5.0
+    limit_share: float = 0.06
+    """Below this batch may not grow any more."""
+    limit_left_s: float = 2.0
+    """1-4 GiB/s leave so little time that the limit must come before reclaim has an effect."""
+    evict_share: float = 0.03
+    """Below this one must go."""
+    evict_after_s: float = 0.5
+    """The limit did not help for this long while memory still falls: one must go."""
+    full_limit_share: float = 0.10
+    """Memory stall of online that counts as harm, wherever the watermarks are."""
+    growth_s: float = 0.3
+    """Time constant of the growth that is extrapolated."""
+    growth_below_share: float = 0.5
+    """Growth counts only where less than this share of capacity is available."""
+    reclaim_every_s: float = 0.25
+    """Time between two reclaims: the kernel needs some for each."""
+    reclaim_max_share: float = 0.25
+    """At most this share of a pod's memory is pushed out at once."""
+    hold_s: float = 5.0
+    """Clean time before a stage is left."""
+    cooldown_s: float = 2.0
+    """At most one eviction for memory in this time."""
+    idle_share: float = 0.01
+    """Batch that holds less than this share of capacity is not the cause."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkSettings:
+    """Batch's ceiling on the uplink (Heracles, ISCA'15): link - max(5 %, 10 % of online's)."""
+
+    link_margin_share: float = 0.05
+    online_margin_share: float = 0.10
+    floor_share: float = 0.02
+    """The least that batch may send, as a share of the link."""
+    floor_bytes_per_s: float = 128.0 * 2.0**10
+    """The same where the link's speed is not known."""
+    idle_bytes_per_s: float = 1.0 * _MIB
+    """Batch that sends less than this has no ceiling."""
+    idle_after_s: float = 10.0
+    """The ceiling is taken away after batch was idle for so long."""
+    ignore_share: float = 0.10
+    """A change of the ceiling by less than this is not worth a write."""
+    rise: float = 2.0
+    """Harm: round trips take this many times what they take while batch is silent."""
+    srtt_s: float = 0.002
+    """Round-trip time that is never called harm."""
+    retransmits_per_s: float = 5.0
+    """Retransmits of online above its usual that count as harm."""
+    usual_s: float = 30.0
+    """Time constant by which the usual is learned while batch is silent."""
+    backoff: float = 0.5
+    """Harm multiplies the ceiling by this."""
+    react_s: float = 0.3
+    """Time between two such steps: a queue must drain before the effect is seen."""
+    hold_s: float = 2.0
+    """Clean time before the ceiling grows."""
+    growth_share_per_s: float = 0.05
+    """Growth of the ceiling per second, as a share of the link."""
+    online_s: float = 5.0
+    """Time constant by which the estimate of online's sending falls; it rises at once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeSettings:
+    """All of it."""
+
+    cpu: Settings = CPU_LADDER
+    """Weights do the CPU's work, so calm has no quota; True where siblings or caches are shared."""
+    standing: StandingSettings = StandingSettings()
+    latency: LatencySettings = LatencySettings()
+    blame: BlameSettings = BlameSettings()
+    disk: DiskSettings = DiskSettings()
+    memory: MemorySettings = MemorySettings()
+    network: NetworkSettings = NetworkSettings()
+    narrow_from_cpus: int = 4
+    """Nodes with at least so many CPUs pen batch up on some of them at stage 2 of the CPU."""
+    narrow_share: float = 0.125
+    """How many, as a share of all; at least one whole core (two CPUs)."""
+    evident_level: float = 0.5
+    """A latency alarm goes to the resource whose pressure is highest, if at least so high."""
+    recent_s: float = 1.0
+    """A resource's last level counts so long for attribution, since not each tick looks at all."""
