@@ -13,8 +13,8 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Final
 
-from qos_controller.adapters.cgroups.actuator import BATCH, DONE, ELSEWHERE, Actuator
-from qos_controller.adapters.cgroups.files import KeptFiles
+from qos_controller.adapters.cgroups.actuator import BATCH, ELSEWHERE, Actuator
+from qos_controller.adapters.cgroups.files import DONE, KeptFiles
 from qos_controller.adapters.cgroups.layout import Layout
 from qos_controller.adapters.cgroups.machine import find_machine
 from qos_controller.adapters.cgroups.owned import Ledger, Restored, restore_from
@@ -29,13 +29,13 @@ from qos_controller.core.decision import (
     SetMemory,
     SetQuota,
 )
+from qos_controller.core.node_settings import StandingSettings
 from qos_controller.core.pods import Book, Pod
-from qos_controller.core.standing import Standing
+from qos_controller.core.standing import NOTHING, NodeFacts, Standing, standing
 
 SAFE_SHARE: Final = 0.10
 TOGETHER: Final = Standing(cpu_shares=2)
 """The group that holds batch alone: kubelet's own value for BestEffort."""
-NOTHING: Final = Standing()
 
 
 class NodeHands:
@@ -46,6 +46,12 @@ class NodeHands:
         self._layout = layout
         self._machine = find_machine(layout)
         self._faults = faults
+        self._standing = StandingSettings()
+        self._cores = float(len(os.sched_getaffinity(0)))
+        self._facts = NodeFacts(
+            capacity_cores=self._cores,
+            capacity_bytes=float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")),
+        )
         self._pods: dict[str, Pod] = {}
         self._outcomes: Counter[str] = Counter()
         self._drifts = 0
@@ -67,7 +73,8 @@ class NodeHands:
         for uid in tree:
             found = pods.get(uid)
             if found is not None and found.managed:
-                self._actuator.apply_standing(uid, standing_of(found), now_s)
+                holds = standing(found, self._facts, self._standing)
+                self._actuator.apply_standing(uid, holds, now_s)
 
     def tend(self, now_s: float) -> None:
         """Thaws in time, takes up newcomers, reads back."""
@@ -113,7 +120,7 @@ class NodeHands:
             self._machine,
             KeptFiles(say=say),
             Ledger(self._run_dir),
-            safe_cores=SAFE_SHARE * len(os.sched_getaffinity(0)),
+            safe_cores=SAFE_SHARE * self._cores,
         )
 
     def _let_go(self, uid: str, now_s: float) -> None:
@@ -135,16 +142,3 @@ class NodeHands:
 def is_ours(pod: Pod | None) -> bool:
     """Whether the agent holds it back when it must."""
     return pod is not None and pod.batch and pod.managed
-
-
-def standing_of(pod: Pod) -> Standing:
-    """What a pod holds while all is calm."""
-    if not pod.batch:
-        return NOTHING
-    return Standing(
-        cpu_shares=2,
-        quota_cores=pod.batch_cpu_cores,
-        memory_limit_bytes=pod.batch_memory_bytes,
-        oom_score_adj=1000,
-        io_class="idle",
-    )
