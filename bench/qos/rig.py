@@ -187,7 +187,7 @@ class Rig:
             group.make()
         self.besteffort.make()
         _join(self.client)
-        self.warm.write("cpu.idle", 1)
+        self.warm.write("cpu.shares", 2)
         for group in (self.top, self.client):
             group.write("cpu.rt_runtime_us", 300_000)
         self.plain()

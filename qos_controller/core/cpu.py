@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from qos_controller.core import reasons
 from qos_controller.core.decide import blind, remembered
-from qos_controller.core.decision import Action, Freeze, Reason, SetCpus, SetQuota, Verdict
+from qos_controller.core.decision import Action, Freeze, Reason, SetCpus, Verdict
 from qos_controller.core.feed_forward import kept_for_online, left_for_offline
 from qos_controller.core.node_settings import NodeSettings
 from qos_controller.core.pressure import Pressure
@@ -41,6 +41,12 @@ class CpuMemory:
     """The one pod that is held back at stage 1; empty: all."""
     cpus: tuple[int, ...] = ()
     """What batch is penned up on; empty: it is not."""
+
+    @property
+    def quota_cores(self) -> float:
+        """The quota as it is written: a whole node is none at all."""
+        cores = self.state.quota_cores
+        return math.inf if cores >= self.state.capacity_cores else cores
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,25 +99,13 @@ def decide_cpu(
 
 
 def actions_of(before: CpuMemory, after: CpuMemory) -> list[Action]:
-    """Only what is new."""
+    """Only what is new; quotas are joined with the disk's in `joined_quota`."""
     actions: list[Action] = []
-    was, now = _in_force(before), _in_force(after)
-    if (was, before.whom) != (now, after.whom):
-        if before.whom != after.whom and was < math.inf:
-            actions.append(SetQuota(math.inf, before.whom))
-        if now < math.inf or before.whom == after.whom:
-            actions.append(SetQuota(now, after.whom))
     if after.cpus != before.cpus:
         actions.append(SetCpus(after.cpus))
     if after.state.ladder.frozen_until_s != before.state.ladder.frozen_until_s:
         actions.append(Freeze(after.state.ladder.frozen_until_s))
     return actions
-
-
-def _in_force(memory: CpuMemory) -> float:
-    """The quota as it is written: a whole node is none at all."""
-    cores = memory.state.quota_cores
-    return math.inf if cores >= memory.state.capacity_cores else cores
 
 
 def _tick(

@@ -25,15 +25,16 @@ from qos_controller.core.attribution import (
 )
 from qos_controller.core.blame import UNBLAMED, Blame, blamed, observe
 from qos_controller.core.cpu import CpuEvidence, CpuMemory
-from qos_controller.core.decision import Action, Reason, SetOpen, Verdict
+from qos_controller.core.decision import Action, Evict, Reason, SetOpen, Verdict
 from qos_controller.core.disk import BatchOnDisk, DiskMemory
 from qos_controller.core.eviction import cause_to_evict, chosen
+from qos_controller.core.joined_quota import quota_changes
 from qos_controller.core.memory import LIMIT, RoomMemory, decide_memory
 from qos_controller.core.network import NetworkMemory
 from qos_controller.core.node_settings import NodeSettings
 from qos_controller.core.sample import PodUse, Sample
 from qos_controller.core.services import Latency, Watch
-from qos_controller.core.state import EVICT, NEVER, THROTTLE, begin
+from qos_controller.core.state import EVICT, NEVER, begin
 from qos_controller.core.tick import Tick
 
 _NO_BATCH: Final = BatchOnDisk()
@@ -104,34 +105,29 @@ def decide_node(
         suspects = _suspects(sample, seen, now_s, settings)
         culprit = culprit_of(suspects, evident_level=settings.evident_level)
     case = _Case(sample, seen, latency, culprit, now_s, settings)
-    cpu_after, cpu_verdict, tick = _on_cpu(case)
-    disk_after, disk_actions = _on_disk(case)
-    room_after, room_actions = _on_memory(case)
-    net_after, net_actions = _on_network(case)
-    actions = cpu.actions_of(memory.cpu, cpu_after)
+    on_cpu, verdict, tick = _on_cpu(case)
+    on_disk, disk_actions = _on_disk(case)
+    room, room_actions = _on_memory(case)
+    uplink, net_actions = _on_network(case)
+    actions = cpu.actions_of(memory.cpu, on_cpu)
+    actions += quota_changes((memory.cpu, memory.disk), (on_cpu, on_disk), settings)
     if disk_actions or room_actions or net_actions:
         actions += [*disk_actions, *room_actions, *net_actions]
-    verdicts = Verdicts(cpu_verdict, disk_after.verdict, room_after.verdict, net_after.verdict)
+    verdicts = Verdicts(verdict, on_disk.verdict, room.verdict, uplink.verdict)
     reason = _loudest(verdicts).reason
-    cause = cause_to_evict(cpu_after, tick, disk_after, room_after, now_s=now_s, settings=settings)
-    if cause:
-        gone = chosen(
-            cause, sample, seen.pods, _blamed(case, cause), now_s=now_s, settings=settings
-        )
-        if gone is not None:
-            actions.append(gone)
-            reason = reasons.of_eviction(gone)
-            cpu_after = replace(
-                cpu_after, state=replace(cpu_after.state, evicted_s=now_s, open=False)
-            )
-    is_open = cpu_after.state.open and disk_after.ladder.stage < EVICT and room_after.stage < LIMIT
+    gone = _gone(case, on_cpu, tick, on_disk, room)
+    if gone is not None:
+        actions.append(gone)
+        reason = reasons.of_eviction(gone)
+        on_cpu = replace(on_cpu, state=replace(on_cpu.state, evicted_s=now_s, open=False))
+    is_open = on_cpu.state.open and on_disk.ladder.stage < EVICT and room.stage < LIMIT
     if is_open != memory.open:
         actions.append(SetOpen(is_open))
     after = NodeMemory(
-        cpu=cpu_after,
-        disk=disk_after,
-        memory=room_after,
-        network=net_after,
+        cpu=on_cpu,
+        disk=on_disk,
+        memory=room,
+        network=uplink,
         watches=services.told(seen.watches, settings.latency) if latency.alarm else seen.watches,
         blame_cpu=seen.blame_cpu,
         blame_disk=seen.blame_disk,
@@ -197,7 +193,7 @@ def _suspects(
     sample: Sample, seen: NodeMemory, now_s: float, settings: NodeSettings
 ) -> tuple[Suspect, ...]:
     """The resources at the time of an alarm; the CPU first, since it shows the least."""
-    on_disk = disk.on_disk(seen.pods, NOBODY.resource)
+    batch = _batch_on_disk(sample, seen, "")
     disk_level = seen.disk.level if now_s - seen.disk.heard_s < settings.recent_s else 0.0
     if sample.disk is not None:
         disk_level = disk.level_of(sample.disk, seen.disk, settings.disk)
@@ -207,7 +203,7 @@ def _suspects(
         Suspect(
             CPU, cpu.level_of(sample.signals, settings), cpu.batch_runs(sample.signals, settings)
         ),
-        Suspect(DISK, disk_level, disk.is_active(on_disk, settings.disk)),
+        Suspect(DISK, disk_level, disk.is_active(batch, settings.disk)),
         Suspect(MEMORY, seen.memory.verdict.level, seen.memory.stage > 0),
         Suspect(NETWORK, net.verdict.level, sends),
     )
@@ -236,16 +232,24 @@ def _on_disk(case: _Case) -> tuple[DiskMemory, list[Action]]:
     sample, seen, settings = case.sample, case.seen, case.settings
     batch = _NO_BATCH
     if sample.disk is not None:
-        suspect = blamed(seen.blame_disk, settings.blame)
-        batch = disk.on_disk(seen.pods, suspect, dirty_growth=seen.dirty_growth_bytes_per_s)
+        batch = _batch_on_disk(sample, seen, blamed(seen.blame_disk, settings.blame))
     return disk.decide_disk(
         sample.disk,
         seen.disk,
         batch,
         alarm=case.culprit.resource == DISK,
-        highest=THROTTLE if case.latency.within else EVICT,
+        within=case.latency.within,
         now_s=case.now_s,
         settings=settings.disk,
+    )
+
+
+def _batch_on_disk(sample: Sample, seen: NodeMemory, suspect: str) -> BatchOnDisk:
+    return disk.on_disk(
+        seen.pods,
+        blamed=suspect,
+        offline_cores=sample.signals.offline_used_cores,
+        dirty_growth=seen.dirty_growth_bytes_per_s,
     )
 
 
@@ -271,10 +275,16 @@ def _on_network(case: _Case) -> tuple[NetworkMemory, list[Action]]:
     )
 
 
-def _blamed(case: _Case, cause: str) -> str:
-    """Who is to blame for what somebody is to go for."""
-    known = case.seen.blame_disk if cause == "io" else case.seen.blame_cpu
-    return blamed(known, case.settings.blame)
+def _gone(
+    case: _Case, on_cpu: CpuMemory, tick: Tick | None, on_disk: DiskMemory, room: RoomMemory
+) -> Evict | None:
+    """The one that must go in this tick, if any."""
+    now_s, settings, seen = case.now_s, case.settings, case.seen
+    cause = cause_to_evict(on_cpu, tick, on_disk, room, now_s=now_s, settings=settings)
+    if not cause:
+        return None
+    suspect = blamed(seen.blame_disk if cause == "io" else seen.blame_cpu, settings.blame)
+    return chosen(cause, case.sample, seen.pods, suspect, now_s=now_s, settings=settings)
 
 
 def _loudest(verdicts: Verdicts) -> Verdict:
