@@ -31,7 +31,6 @@ class BatchPod:
     """The files of one batch pod."""
 
     __slots__ = (
-        "_asked_bytes",
         "_cpu",
         "_dirtying",
         "_io",
