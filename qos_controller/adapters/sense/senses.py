@@ -164,7 +164,6 @@ class Senses:
         self._follow_offline(online, batch)
         self._offline.follow(
             self._layout,
-            {pod.uid: pod for pod in ours},
             {pod.uid: batch[pod.uid] for pod in ours if pod.uid in batch},
         )
         self._online_pods.follow(pods, online)
