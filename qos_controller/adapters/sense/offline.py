@@ -55,7 +55,9 @@ class BatchPod:
         memory = self._memory.read()
         self._io.read(now_s)
         written = self._io.written_bytes_per_s
-        dirtied = self._dirtying.read(now_s) if self._dirtying else None
+        # Who has no dirty page writes nothing that will reach a disk.
+        dirty = memory is None or memory.dirty_bytes > 0.0
+        dirtied = self._dirtying.read(now_s) if self._dirtying and dirty else None
         if dirtied is not None:
             # Direct writes are in both, so they must not be added up.
             written = max(dirtied, written or 0.0)

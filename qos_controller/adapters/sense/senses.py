@@ -46,7 +46,7 @@ class Every:
     throttling_s: float = 0.5
     disk_s: float = 0.1
     memory_s: float = 0.25
-    batch_pod_s: float = 0.05
+    batch_pod_s: float = 0.1
     """A round of all batch pods takes this long a pod, and a quarter of a second at least."""
     batch_round_s: float = 0.25
     online_pod_s: float = 5.0
