@@ -71,9 +71,15 @@ class Wire:
         """Prefix of a command that runs behind the uplink: the client."""
         return self._inside("outside")
 
-    def flood(self) -> Sequence[str]:
-        """Eight connections from the batch pod, sending all they can."""
-        return [*self._inside("batch"), "python3", "-I", "-S", "-c", _PROGRAM, "flood"]
+    @property
+    def batch(self) -> list[str]:
+        """Prefix of a command that runs in the batch pod's network."""
+        return self._inside("batch")
+
+    @staticmethod
+    def flood() -> Sequence[str]:
+        """Eight connections, sending all they can."""
+        return ["python3", "-I", "-S", "-c", _PROGRAM, "flood"]
 
     def make(self) -> None:
         """Namespaces, links, addresses, routes, the rate and the sink."""
