@@ -7,19 +7,20 @@ third of the agent's memory.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import fcntl
 import os
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from qos_controller.app.process_tree import Neighbour, ProcessTree
+from qos_controller.app.process_tree import LOOP, ProcessTree
 from qos_controller.app.settings import AgentSettings, from_argument
+from slacktide.errors import BadInput
 
-LOCK: Final = "agent.lock"
+AGENT_LOCK: Final = "agent.lock"
 
 
 def say(line: str) -> None:
@@ -44,26 +45,40 @@ def protects(settings: AgentSettings) -> str:
     )
 
 
-def neighbour_of(settings: AgentSettings) -> Neighbour | None:
-    """Kubernetes' half, imported only where it is wanted."""
-    if settings.alone:
-        return None
-    raise NotImplementedError
+async def neighbour(settings: AgentSettings) -> None:
+    """Kubernetes' half, imported after the loop has started: the node's safety does not wait."""
+    from qos_controller.app.neighbour.run import run  # noqa: PLC0415  see above
+    from qos_controller.app.neighbour.settings import NeighbourSettings  # noqa: PLC0415  as above
+
+    await run(
+        NeighbourSettings(
+            node_name=settings.node,
+            run_dir=settings.run,
+            kubeconfig=Path(settings.kubeconfig) if settings.kubeconfig else None,
+            context=settings.context or None,
+            host=settings.host,
+            port=settings.port,
+            alone=settings.alone,
+            beside_others=settings.beside_others,
+            evict=settings.evict and not settings.observe,
+        )
+    )
 
 
-async def _until_told(settings: AgentSettings) -> None:
-    running = asyncio.ensure_future(ProcessTree(settings, say=say).run(neighbour_of(settings)))
+async def _until_told(settings: AgentSettings, loop: Sequence[str]) -> None:
+    running = asyncio.ensure_future(ProcessTree(settings, say=say, loop=loop).run(neighbour))
     for told in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(told, running.cancel)
-    with contextlib.suppress(asyncio.CancelledError):
+    try:
         await running
-    say("ended")
+    except asyncio.CancelledError:
+        say("ended")
 
 
 def hold_alone(run_dir: Path) -> int | None:
     """The lock of this node's one agent; None where another has it."""
     run_dir.mkdir(parents=True, exist_ok=True)
-    fd = os.open(run_dir / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    fd = os.open(run_dir / AGENT_LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -72,8 +87,8 @@ def hold_alone(run_dir: Path) -> int | None:
     return fd
 
 
-def main() -> None:
-    """The process."""
+def main(loop: Sequence[str] = LOOP) -> None:
+    """The process; `loop` is how the interpreter is told to run the loop."""
     settings = from_argument(sys.argv[1])
     if hold_alone(settings.run) is None:
         say(f"another agent runs in {settings.run_dir}: two would undo each other's work; stop it")
@@ -81,7 +96,11 @@ def main() -> None:
     if os.geteuid() != 0 and not settings.observe:
         say("not root: nothing can be written below the cgroup root, so this only observes well")
     say(protects(settings))
-    asyncio.run(_until_told(settings))
+    try:
+        asyncio.run(_until_told(settings, loop))
+    except* BadInput as several:
+        say(str(several.exceptions[0]))
+        sys.exit(2)
 
 
 if __name__ == "__main__":

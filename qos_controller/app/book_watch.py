@@ -24,6 +24,7 @@ class BookWatch:
         self._seen = (0, 0, 0)
 
     def __call__(self) -> Book | None:
+        """A new one, or None."""
         try:
             found = os.stat(self._path)  # noqa: PTH116  half the cost of Path.stat, 40 times a second
         except OSError:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from qos_controller.adapters.cgroups.pods_in_tree import PodGroup
 from qos_controller.adapters.ticks import Event, Tick, TickWriter
@@ -22,6 +22,7 @@ from qos_controller.core.node import NodeDecision
 from qos_controller.core.pods import Book, Pod
 from qos_controller.core.sample import Sample
 
+STAGES: Final = ("cpu_stage", "disk_stage", "memory_stage", "network_stage")
 TELL_COUNTS_S: Final = 5.0
 """How often the counts go to the metrics."""
 
@@ -253,9 +254,8 @@ class Loop:
 
 def blank_tick() -> Tick:
     """One record that is filled anew each tick, so that the steady loop makes none."""
-    values: dict[str, float] = dict.fromkeys(Tick.__slots__, float("nan"))
-    stages = {name: 0 for name in Tick.__slots__ if name.endswith("_stage")}
-    return Tick(**(values | stages))  # type: ignore[arg-type]  the stages are the only whole numbers
+    values: dict[str, Any] = dict.fromkeys(Tick.__slots__, float("nan"))
+    return Tick(**(values | dict.fromkeys(STAGES, 0)))
 
 
 def see(tick: Tick, sample: Sample) -> None:

@@ -95,9 +95,7 @@ def trees(cgroup_root: Path) -> list[Path]:
 def cpu_trees(cgroup_root: Path) -> list[Path]:
     """Only the tree that shares out CPU: memory stays on the container's account on v1."""
     return [
-        tree
-        for tree in trees(cgroup_root)
-        if tree == cgroup_root or (tree / "cpu.shares").exists()
+        tree for tree in trees(cgroup_root) if tree == cgroup_root or (tree / "cpu.shares").exists()
     ]
 
 

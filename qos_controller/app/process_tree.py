@@ -26,13 +26,14 @@ from qos_controller.adapters.ticks import TickReader
 from qos_controller.app import watchdog
 from qos_controller.app.own_process import join, leave, trees
 from qos_controller.app.settings import AgentSettings, to_argument
+from slacktide.errors import BadInput
 
 FIRST_BACKOFF_S: Final = 0.1
 MOST_BACKOFF_S: Final = 5.0
 HEALTHY_AFTER_S: Final = 30.0
 """A child that lived so long starts at the first back-off again."""
 STUCK_AFTER_S: Final = 10.0
-"""The watchdog made the node safe at 3 s; a loop that is only late deserves to come back."""
+"""The watchdog made the node safe within 3 s; a loop that is only late deserves to come back."""
 END_WITHIN_S: Final = 0.7
 
 Say = Callable[[str], None]
@@ -43,9 +44,7 @@ LOOP: Final = ("-m", "qos_controller.app.loop_process")
 class ProcessTree:
     """The children of one agent."""
 
-    def __init__(
-        self, settings: AgentSettings, *, say: Say, loop: Sequence[str] = LOOP
-    ) -> None:
+    def __init__(self, settings: AgentSettings, *, say: Say, loop: Sequence[str] = LOOP) -> None:
         self._settings = settings
         self._say = say
         self._children: dict[str, Process] = {}
@@ -53,7 +52,7 @@ class ProcessTree:
             "watchdog": ("-I", "-S", watchdog.__file__, settings.run_dir),
             "loop": (*loop, to_argument(settings), str(os.getpid())),
         }
-        self.starts = {name: 0 for name in self._commands}
+        self.starts = dict.fromkeys(self._commands, 0)
 
     async def run(self, neighbour: Neighbour | None) -> None:
         """Until cancelled."""
@@ -98,12 +97,17 @@ class ProcessTree:
         return child
 
     async def _keep_neighbour(self, neighbour: Neighbour) -> None:
-        """The loop protects the node without it, so its faults end nothing."""
+        """The loop protects the node without it, so its faults end nothing.
+
+        Raises:
+            BadInput: it must not run here (another agent's node, a port that is taken).
+        """
         backoff_s = FIRST_BACKOFF_S
         while True:
             try:
-                await neighbour(self._settings)
-                return
+                return await neighbour(self._settings)
+            except BadInput:
+                raise
             except Exception as why:  # noqa: BLE001  whatever it is, the loop must go on
                 self._say(f"Kubernetes' half failed: {type(why).__name__}: {why}; starts again")
             await asyncio.sleep(backoff_s)

@@ -17,7 +17,8 @@ from slacktide.errors import BadInput
 @click.option(
     "--node-name",
     envvar=["SLACKTIDE_NODE_NAME", "NODE_NAME"],
-    help="As Kubernetes knows this node; else the host's name.  [env: SLACKTIDE_NODE_NAME]",
+    show_envvar=True,
+    help="As Kubernetes knows this node; else the host's name.",
 )
 @click.option(
     "--run-dir",
@@ -25,6 +26,7 @@ from slacktide.errors import BadInput
     default=Path("/run/slacktide"),
     show_default=True,
     envvar="SLACKTIDE_RUN_DIR",
+    show_envvar=True,
     help="Where the agent's parts meet: book, diary, ledger, sockets.",
 )
 @click.option(
@@ -33,12 +35,14 @@ from slacktide.errors import BadInput
     default=Path("/sys/fs/cgroup"),
     show_default=True,
     envvar="SLACKTIDE_CGROUP_ROOT",
+    show_envvar=True,
     help="The node's control groups.",
 )
 @click.option(
     "--pods-root",
     default="",
     envvar="SLACKTIDE_PODS_ROOT",
+    show_envvar=True,
     help="The group that kubepods lies in; at the top when not given.",
 )
 @click.option(
@@ -46,19 +50,24 @@ from slacktide.errors import BadInput
     default="slacktide-agent",
     show_default=True,
     envvar="SLACKTIDE_OWN_GROUP",
+    show_envvar=True,
     help="Group of the agent's own processes; empty: they stay where they are.",
 )
-@click.option("--observe", is_flag=True, envvar="SLACKTIDE_OBSERVE", help="Write nothing.")
+@click.option(
+    "--observe", is_flag=True, envvar="SLACKTIDE_OBSERVE", show_envvar=True, help="Write nothing."
+)
 @click.option(
     "--alone",
     is_flag=True,
     envvar="SLACKTIDE_ALONE",
+    show_envvar=True,
     help="Without Kubernetes: the pods are those in RUN_DIR/pods.json.",
 )
 @click.option(
     "--kubeconfig",
     type=click.Path(path_type=Path, dir_okay=False),
     envvar="SLACKTIDE_KUBECONFIG",
+    show_envvar=True,
     help="The cluster; else as kubectl finds it, or the pod's own account.",
 )
 @click.option("--context", help="Of the kubeconfig; else its current one.")
@@ -66,12 +75,14 @@ from slacktide.errors import BadInput
     "--link-mbps",
     type=click.FloatRange(min=0, min_open=True),
     envvar="SLACKTIDE_LINK_MBPS",
+    show_envvar=True,
     help="What the node's uplink carries, where its driver does not say.",
 )
 @click.option(
     "--disk",
     default="",
     envvar="SLACKTIDE_DISK",
+    show_envvar=True,
     help="Block device of online's files, as in /proc/diskstats; else found by looking.",
 )
 @click.option(
@@ -79,6 +90,7 @@ from slacktide.errors import BadInput
     default="127.0.0.1",
     show_default=True,
     envvar="SLACKTIDE_HOST",
+    show_envvar=True,
     help="Address of /metrics, /healthz and /readyz.",
 )
 @click.option(
@@ -87,6 +99,7 @@ from slacktide.errors import BadInput
     default=8087,
     show_default=True,
     envvar="SLACKTIDE_PORT",
+    show_envvar=True,
 )
 @click.option(
     "--latency-port",
@@ -94,7 +107,23 @@ from slacktide.errors import BadInput
     default=9125,
     show_default=True,
     envvar="SLACKTIDE_LATENCY_PORT",
+    show_envvar=True,
     help="UDP port for pushed latencies; 0: RUN_DIR/latency.sock alone.",
+)
+@click.option(
+    "--evict/--no-evict",
+    default=True,
+    show_default=True,
+    envvar="SLACKTIDE_EVICT",
+    show_envvar=True,
+    help="Evict batch pods through the Eviction API when nothing else helps.",
+)
+@click.option(
+    "--beside-others",
+    is_flag=True,
+    envvar="SLACKTIDE_BESIDE_OTHERS",
+    show_envvar=True,
+    help="Start though another agent limits batch pods on this node.",
 )
 @click.option(
     "--log-level",
@@ -102,6 +131,7 @@ from slacktide.errors import BadInput
     default="info",
     show_default=True,
     envvar="SLACKTIDE_LOG_LEVEL",
+    show_envvar=True,
 )
 def agent(
     node_name: str | None,
@@ -118,6 +148,8 @@ def agent(
     host: str,
     port: int,
     latency_port: int,
+    evict: bool,
+    beside_others: bool,
     log_level: str,
 ) -> None:
     """Keep online pods' latency safe from batch pods, on this node.
@@ -148,6 +180,8 @@ def agent(
         host=host,
         port=port,
         latency_port=latency_port,
+        evict=evict,
+        beside_others=beside_others,
         log_level=log_level,
     )
     try:

@@ -37,6 +37,10 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     host: str = "127.0.0.1"
     port: int = 8087
     latency_port: int = 9125
+    beside_others: bool = False
+    """Start though another agent limits batch on this node."""
+    evict: bool = True
+    """False: evictions are refused, and said."""
     log_level: str = "info"
     tick_s: float = TICK_S
 

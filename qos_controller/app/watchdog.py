@@ -4,7 +4,7 @@ Run alone as `python -I -S watchdog.py RUN_DIR`: the standard library and nothin
 it guards against includes a broken installation. It looks four times a second:
 
 - nobody holds RUN_DIR/loop.lock: the loop has ended. Acts at once.
-- the diary's heartbeat is older than 3 s: the loop is stopped or stuck. Acts.
+- the diary's heartbeat is older than 2.5 s: the loop is stopped or stuck. Acts.
 
 To act is to walk the ledger (RUN_DIR/owned.json, adapters/cgroups/owned.py) once and write what it
 calls safe: frozen groups run again, CPU quotas are the safe ones. Weights, disk and memory limits
@@ -27,7 +27,8 @@ import time
 from _json import encode_basestring_ascii, make_scanner
 
 LOOK_S = 0.25
-STALE_S = 3.0
+STALE_S = 2.5
+"""With the looks in between the node is safe within 3 s."""
 LEAVE_AFTER_S = 600.0
 """A DaemonSet's update takes seconds, a crash loop backs off for five minutes at most."""
 
@@ -61,7 +62,7 @@ class Diary:
     def beat_s(self, now_s: float) -> float:
         """When the loop last lived; before its first heartbeat, when its diary was first seen."""
         try:
-            inode = os.stat(self._path).st_ino
+            inode = os.stat(self._path).st_ino  # noqa: PTH116  it costs memory
         except OSError:
             inode = 0
         if inode != self._inode or not inode:
@@ -107,7 +108,7 @@ def owned(run_dir: str) -> list[dict[str, object]]:
     except FileNotFoundError:
         return []
     try:
-        ledger, _ = make_scanner(JsonRules)(text, 0)
+        ledger, _ = make_scanner(JsonRules)(text, 0)  # type: ignore[arg-type]
     except (StopIteration, SystemError) as wrong:  # how it fails without the module
         raise ValueError("no JSON") from wrong
     files: list[dict[str, object]] = ledger["files"]
@@ -125,6 +126,8 @@ def make_safe(run_dir: str, why: str) -> None:
                 wrote[kind] = wrote.get(kind, 0) + 1
     except (OSError, ValueError, KeyError, TypeError) as wrong:
         failed.append(f"owned.json: {type(wrong).__name__}: {wrong}")
+    if not failed and not any(wrote.values()):
+        return  # nothing was owned that could hurt
     did = f"{why}: {wrote['freeze']} groups thawed, {wrote['quota']} quotas safe"
     say(did + (f"; failed: {', '.join(failed[:3])}" if failed else ""))
     refusals = ", ".join(encode_basestring_ascii(refusal) for refusal in failed[:100])
@@ -133,6 +136,14 @@ def make_safe(run_dir: str, why: str) -> None:
         f'{{"unix_s": {time.time():.3f}, "why": {encode_basestring_ascii(why)}, '
         f'"thawed": {wrote["freeze"]}, "limited": {wrote["quota"]}, "failed": [{refusals}]}}\n',
     )
+
+
+def is_owner(run_dir: str) -> bool:
+    """Whether the agent has anything to put back; a ledger that cannot be read may."""
+    try:
+        return bool(owned(run_dir))
+    except (OSError, ValueError, KeyError, TypeError):
+        return True
 
 
 def restore(run_dir: str) -> list[str]:
@@ -145,7 +156,7 @@ def restore(run_dir: str) -> list[str]:
         refused: list[str] = []
         left = [file for file in waiting if not _put_back(file, refused)]
         if not left:
-            os.unlink(f"{run_dir}/owned.json")
+            os.unlink(f"{run_dir}/owned.json")  # noqa: PTH108  as above
         if not left or len(left) == len(waiting):
             return refused
         waiting = left
@@ -171,11 +182,12 @@ def watch(run_dir: str) -> None:
         fcntl.flock(lock, fcntl.LOCK_UN)
         if not why.startswith(ENDED) or os.getppid() == supervisor:
             orphaned_s = now_s
-        elif not os.path.exists(f"{run_dir}/owned.json"):  # noqa: PTH110  as above
+        elif not is_owner(run_dir):
             return
         elif now_s - orphaned_s > LEAVE_AFTER_S:
             refused = restore(run_dir)
-            say(f"no agent came for {LEAVE_AFTER_S:.0f} s: all is put back but {refused or 'nothing'}")
+            left = f" but {', '.join(refused)}" if refused else ""
+            say(f"no agent came for {LEAVE_AFTER_S:.0f} s: restored all{left}")
             return
 
 
@@ -236,7 +248,8 @@ def _took(path: str, text: str, failed: list[str]) -> bool:
 def _put_back(file: dict[str, object], refused: list[str]) -> bool:
     """Whether nothing of it is left to do."""
     before = len(refused)
-    for text in file["was"]:  # type: ignore[attr-defined]  JSON's list
+    lines = file["was"]
+    for text in lines if isinstance(lines, list) else ():
         _took(str(file["path"]), str(text), refused)
     return len(refused) == before
 

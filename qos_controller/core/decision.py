@@ -18,7 +18,7 @@ class SetQuota:
     cores: float
     pod: str = ""
     period_s: float = 0.1
-    """In what slices it is dealt out, for one pod: short ones pace a writer evenly."""
+    """Of the CPU's bandwidth control: short ones pace a writer smoothly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,10 @@ class SetDirty:
 
 @dataclass(frozen=True, slots=True)
 class SetQueue:
-    """Whether the disks take small pieces only, so that a read never waits behind a big write."""
+    """Whether the block devices take small requests, few at once; False: as the node had it.
+
+    A read then waits behind little (max_sectors_kb, async_depth of mq-deadline).
+    """
 
     small: bool
 

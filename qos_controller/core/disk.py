@@ -1,12 +1,12 @@
-"""The disk's law: what batch reads and writes, and what it has piled up, against online's reads.
+"""The disk's law: online's reads against what batch reads, writes and piles up.
 
-Weights and an idle class stand all the time; a dirty limit comes as soon as batch dirties pages
-fast, before anybody is hurt. Harm then halves batch's `share` of what it did before: as a limit in
-bytes a second, and, since no throttle sees writes through the page cache, as the share of each turn
-in which the writer runs (it is frozen for the rest). Above the share that hurt last, growth is only
-a probe, as in CUBIC (Ha, Rhee, Xu, 2008), so that recovery does not hurt again and again.
-Always holds: a writer runs at least `floor_run_share` of the time below stage 3; without news of
-the disk nobody is frozen and no limit moves.
+Weights and an idle class stand all the time. As soon as batch uses the disk the device takes small
+requests, few at once, and dirty pages are few: before anybody is hurt. Harm then climbs a ladder:
+hold back the one to blame, or all that use the disk (`pace`), then the floors, then the freezer,
+then one goes. How far depends on who says so: a device alone can only say that it is slow, clients
+or online's own stall that somebody is hurt.
+Always holds: without news of the disk nothing moves; while batch leaves the disk alone nothing
+climbs, and what online's reads usually take is learned.
 """
 
 from __future__ import annotations
@@ -15,19 +15,15 @@ import math
 from dataclasses import dataclass, replace
 from typing import Final
 
-from qos_controller.core.decision import (
-    Action,
-    Freeze,
-    Reason,
-    SetDirty,
-    SetDisk,
-    Verdict,
-)
+from qos_controller.core import pace as pacing
+from qos_controller.core.decision import Action, Freeze, Reason, SetDirty, SetQueue, Verdict
 from qos_controller.core.ladder import step
 from qos_controller.core.node_settings import DiskSettings
+from qos_controller.core.pace import FREE, Held, Pace
 from qos_controller.core.pressure import Pressure
 from qos_controller.core.quota import is_rested
 from qos_controller.core.sample import DiskSample, PodUse
+from qos_controller.core.services import Latency
 from qos_controller.core.settings import Settings
 from qos_controller.core.state import (
     CALM,
@@ -41,10 +37,13 @@ from qos_controller.core.state import (
 )
 
 _MIB: Final = float(2**20)
+_IDLE: Final = "disk calm: batch leaves it alone; online's reads usually take {0:.2f} ms"
 _SAYS: Final = (
-    "disk {0}: {1} at {2:.2f} of its limit (reads take {3:.1f} ms, usually {4:.1f}); batch reads "
-    "or writes {5:.1f} MiB/s, {6:.1f} MiB dirty; {7} may do {8:.0%} of {9:.1f} MiB/s"
+    "disk {0}: {1} at {2:.2f} of its limit (reads take {3:.2f} ms, usually {4:.2f}); batch moves "
+    "{5:.1f} MiB/s, {6:.1f} MiB dirty; {7} may do {8:.0%} of what it did"
 )
+_LOCKED: Final = "; held down without effect, online loads the disk itself: no more until {9:.2f} s"
+NO_HARM: Final = DiskSample()
 UNSEEN: Final = Verdict(CALM, 0.0, Reason("disk calm: not seen yet"))
 
 
@@ -58,35 +57,31 @@ class DiskMemory:
     usual_read_s: float = 0.0
     """Mean read latency while batch leaves the disk alone; 0: not learned."""
     usual_full_share: float = 0.0
-    share: float = 1.0
-    """Of `before_bytes_per_s` and of each turn; 1: not held back."""
-    hurt_share: float = 1.0
-    """Share at which it hurt last."""
-    before_bytes_per_s: float = 0.0
-    """What the one held back did before it was."""
+    pace: Pace = FREE
     whom: str = ""
-    buffered: bool = False
-    """Whether it writes through the page cache, where only the freezer reaches it."""
-    written_share: float = 1.0
-    """Share in the limit that was last written."""
-    frozen_until_s: float = NEVER
-    dirty_bytes: float = 0.0
+    """The one to freeze; empty: all."""
+    used_s: float = NEVER
+    """When batch last used the disk."""
     dirtied_s: float = NEVER
     """When batch last dirtied pages fast, or had many."""
+    dirty_bytes: float = 0.0
+    """On the node, as last seen."""
+    small_queue: bool = False
     dirty_limited: bool = False
     verdict: Verdict = UNSEEN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchOnDisk:
-    """What batch does there, all together and the one to blame."""
+    """What batch does there."""
 
+    pods: tuple[PodUse, ...] = ()
+    blamed: str = ""
+    offline_cores: float = 0.0
     bytes_per_s: float = 0.0
-    """The larger of reads and writes."""
+    """The larger of reads and writes, all together."""
     dirty_bytes: float = 0.0
     dirty_growth_bytes_per_s: float = 0.0
-    blamed: str = ""
-    blamed_bytes_per_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,21 +102,19 @@ def first(settings: DiskSettings) -> DiskMemory:
     return DiskMemory(ladder=Ladder(hold_s=settings.ladder.hold_s))
 
 
-def on_disk(pods: tuple[PodUse, ...], blamed: str, *, dirty_growth: float = 0.0) -> BatchOnDisk:
+def on_disk(pods: tuple[PodUse, ...], *, blamed: str, offline_cores: float) -> BatchOnDisk:
     """The sums over all batch pods."""
-    read = written = dirty = alone = 0.0
+    read = written = dirty = 0.0
     for pod in pods:
         read += pod.read_bytes_per_s or 0.0
         written += pod.written_bytes_per_s or 0.0
         dirty += pod.dirty_bytes or 0.0
-        if pod.uid == blamed:
-            alone = max(pod.read_bytes_per_s or 0.0, pod.written_bytes_per_s or 0.0)
     return BatchOnDisk(
+        pods=pods,
+        blamed=blamed,
+        offline_cores=offline_cores,
         bytes_per_s=max(read, written),
         dirty_bytes=dirty,
-        dirty_growth_bytes_per_s=dirty_growth,
-        blamed=blamed,
-        blamed_bytes_per_s=alone,
     )
 
 
@@ -133,22 +126,12 @@ def bytes_of(pod: PodUse) -> float:
 
 def is_active(batch: BatchOnDisk, settings: DiskSettings) -> bool:
     """Whether batch does enough on the disk to be the cause of anything."""
-    return (
-        batch.bytes_per_s >= settings.idle_bytes_per_s
-        or batch.dirty_bytes >= settings.buffered_bytes
-    )
+    return batch.bytes_per_s >= settings.idle_bytes_per_s or _writes(batch, settings)
 
 
 def level_of(sample: DiskSample, memory: DiskMemory, settings: DiskSettings) -> float:
     """Read latency and online's stall over what is usual for them."""
-    level = 0.0
-    if sample.read_latency_s is not None:
-        usual_s = settings.rise * memory.usual_read_s
-        level = sample.read_latency_s / max(settings.read_latency_s, usual_s)
-    if sample.online_full_share is not None:
-        above = sample.online_full_share - memory.usual_full_share
-        level = max(level, above / settings.full_limit_share)
-    return level
+    return max(_device_level(sample, memory, settings), _stall_level(sample, memory, settings))
 
 
 def decide_disk(
@@ -156,30 +139,79 @@ def decide_disk(
     before: DiskMemory,
     batch: BatchOnDisk,
     *,
+    latency: Latency,
     alarm: bool,
-    highest: int,
     now_s: float,
     settings: DiskSettings,
 ) -> tuple[DiskMemory, list[Action]]:
-    """The memory after a tick, and what changes for batch. Between two looks only turns go on."""
+    """The memory after a tick, and what changes for batch; nothing where nobody looked."""
     if sample is None:
-        return _turned(before, now_s, settings) if before.buffered else (before, [])
+        return before, []
     dt_s = now_s - before.heard_s if before.heard_s > NEVER else 0.0
+    held, held_s = before.pace.held, now_s - before.ladder.since_s
+    if not (held and held[0].pod == "" and held_s >= settings.name_within_s):
+        batch = _with_node(sample, before, batch, dt_s)
     active = is_active(batch, settings)
     if before.ladder.stage == CALM and not active:
         after = _learned(sample, before, dt_s=dt_s, now_s=now_s, settings=settings)
-        return _dirty_limited(before, after, batch, now_s=now_s, settings=settings)
-    level = level_of(sample, before, settings)
-    pressure = Pressure(max(level, 2.0) if alarm else level, "latency" if alarm else "io", alarm)
-    look = DiskLook(now_s, dt_s, dt_s, settings.ladder, pressure, not active, highest)
-    ladder = step(before.ladder, look)
-    after = replace(before, heard_s=now_s, level=pressure.level, ladder=ladder)
-    after = _shared(before, after, batch, look, settings)
-    after = replace(after, verdict=_verdict(sample, after, batch, pressure))
-    after, actions = _dirty_limited(before, after, batch, now_s=now_s, settings=settings)
-    after, more = _limited(before, after, settings)
-    after, turns = _turned(after, now_s, settings)
-    return after, actions + more + turns
+    else:
+        # While batch is idle, whoever is slow is not slow for its sake.
+        judged = sample if active else NO_HARM
+        look = _look(
+            judged,
+            before,
+            batch,
+            latency=latency,
+            alarm=alarm,
+            now_s=now_s,
+            dt_s=dt_s,
+            settings=settings,
+        )
+        after = _climbed(sample, before, batch, look, settings)
+    after = _guarded(sample, after, batch, active=active, now_s=now_s, settings=settings)
+    return after, _actions(before, after, settings)
+
+
+def wants_eviction(memory: DiskMemory, now_s: float) -> bool:
+    """Whether one must go now; asked in the tick of a new look."""
+    ladder = memory.ladder
+    return ladder.stage == EVICT and ladder.breached_s == now_s
+
+
+def _device_level(sample: DiskSample, memory: DiskMemory, settings: DiskSettings) -> float:
+    if sample.read_latency_s is None:
+        return 0.0
+    usual_s = settings.rise * memory.usual_read_s
+    return sample.read_latency_s / max(settings.read_latency_s, usual_s)
+
+
+def _stall_level(sample: DiskSample, memory: DiskMemory, settings: DiskSettings) -> float:
+    if sample.online_full_share is None:
+        return 0.0
+    return (sample.online_full_share - memory.usual_full_share) / settings.full_limit_share
+
+
+def _writes(batch: BatchOnDisk, settings: DiskSettings) -> bool:
+    """Whether batch writes through the page cache."""
+    fast = batch.dirty_growth_bytes_per_s >= settings.dirty_growth_bytes_per_s
+    return fast or batch.dirty_bytes >= settings.buffered_bytes
+
+
+def _with_node(
+    sample: DiskSample, before: DiskMemory, batch: BatchOnDisk, dt_s: float
+) -> BatchOnDisk:
+    """The node's own counters, seen long before each pod's, count as batch's where batch runs."""
+    if not batch.pods or not batch.offline_cores:
+        return batch
+    growth = 0.0
+    if sample.dirty_bytes is not None and dt_s > 0.0 and before.heard_s > NEVER:
+        growth = (sample.dirty_bytes - before.dirty_bytes) / dt_s
+    written = sample.written_bytes_per_s or 0.0
+    return replace(
+        batch,
+        dirty_growth_bytes_per_s=growth,
+        bytes_per_s=max(batch.bytes_per_s, written),
+    )
 
 
 def _learned(
@@ -189,163 +221,156 @@ def _learned(
     share = 1.0 - math.exp(-dt_s / settings.usual_s)
     read_s, full = before.usual_read_s, before.usual_full_share
     if sample.read_latency_s is not None:
-        read_s = (
-            read_s + share * (sample.read_latency_s - read_s) if read_s else (sample.read_latency_s)
-        )
+        read_s += (share if read_s else 1.0) * (sample.read_latency_s - read_s)
     if sample.online_full_share is not None:
         full += (share if before.heard_s > NEVER else 1.0) * (sample.online_full_share - full)
-    verdict = Verdict(CALM, 0.0, Reason(_IDLE, (1e3 * read_s,)))
     return replace(
         before,
         heard_s=now_s,
         level=0.0,
         usual_read_s=read_s,
         usual_full_share=full,
-        verdict=verdict,
+        verdict=Verdict(CALM, 0.0, Reason(_IDLE, (1e3 * read_s,))),
     )
 
 
-_IDLE: Final = "disk calm: batch leaves it alone; online's reads usually take {0:.2f} ms"
-
-
-def _shared(
+def _look(
+    sample: DiskSample,
     before: DiskMemory,
-    after: DiskMemory,
+    batch: BatchOnDisk,
+    *,
+    latency: Latency,
+    alarm: bool,
+    now_s: float,
+    dt_s: float,
+    settings: DiskSettings,
+) -> DiskLook:
+    """The pressure that counts, and the stage that it can justify."""
+    stall = _stall_level(sample, before, settings)
+    level = max(stall, _device_level(sample, before, settings))
+    within = latency.within
+    if latency.hurt and before.ladder.stage > CALM:
+        level = max(level, 1.0)
+    if alarm or stall > 1.0:
+        highest = EVICT if alarm or not within else THROTTLE
+    else:
+        highest = THROTTLE if within or _writes(batch, settings) else MINIMUM
+    # A client's alarm is a breach even where the device looks well.
+    pressure = Pressure(max(level, 2.0), "latency", alarm=True) if alarm else Pressure(level, "io")
+    moves = batch.bytes_per_s > 2.0 * settings.min_bytes_per_s * max(1, len(before.pace.held))
+    idle = not (moves or _writes(batch, settings))
+    return DiskLook(now_s, dt_s, dt_s, settings.ladder, pressure, idle, highest)
+
+
+def _climbed(
+    sample: DiskSample,
+    before: DiskMemory,
     batch: BatchOnDisk,
     look: DiskLook,
     settings: DiskSettings,
 ) -> DiskMemory:
-    """The share that the stage allows: halved by each new throttle, grown when it is clean."""
-    ladder, now_s = after.ladder, look.now_s
-    if ladder.stage == CALM:
-        return replace(after, share=1.0, whom="", buffered=False)
-    if before.ladder.stage == CALM:
-        return _begun(after, batch, settings)
-    if ladder.stage >= MINIMUM:
-        return replace(after, share=settings.floor_run_share, whom=_widened(before, after))
-    if before.ladder.stage == THROTTLE and ladder.since_s == ladder.breached_s == now_s:
-        share = max(settings.min_run_share, settings.ladder.backoff * before.share)
-        return replace(after, share=share, hurt_share=before.share, whom="")
-    if is_rested(ladder, now_s) and look.pressure.level < settings.ladder.calm_level:
-        return _grown(after, look, settings)
-    return after
-
-
-def _begun(after: DiskMemory, batch: BatchOnDisk, settings: DiskSettings) -> DiskMemory:
-    """The first answer to harm: half for the one to blame, or for all."""
-    alone = batch.blamed
-    rate = batch.blamed_bytes_per_s if alone else batch.bytes_per_s
-    return replace(
-        after,
-        share=settings.ladder.backoff,
-        hurt_share=1.0,
-        before_bytes_per_s=rate,
-        whom=alone,
-        buffered=batch.dirty_bytes >= settings.buffered_bytes,
-        written_share=1.0,
+    """The ladder, and whom it holds back how far."""
+    ladder = step(before.ladder, look)
+    pace = _paced(before, ladder, batch, look, settings)
+    if pace == FREE and ladder.stage != CALM:
+        ladder = replace(ladder, stage=CALM, since_s=look.now_s)
+    elif pace.share > before.pace.share or (before.pace.is_least and not pace.is_least):
+        ladder = replace(ladder, grew_s=look.now_s)
+    after = replace(
+        before,
+        heard_s=look.now_s,
+        level=look.pressure.level,
+        ladder=ladder,
+        pace=pace,
+        whom=batch.blamed if ladder.stage >= FREEZE else "",
     )
+    return replace(after, verdict=_verdict(sample, after, batch, look))
 
 
-def _widened(before: DiskMemory, after: DiskMemory) -> str:
-    """At stage 2 all are held back; the freezer and the eviction come for the one to blame."""
-    return "" if before.ladder.stage < MINIMUM <= after.ladder.stage < FREEZE else before.whom
+def _paced(
+    before: DiskMemory, ladder: Ladder, batch: BatchOnDisk, look: DiskLook, settings: DiskSettings
+) -> Pace:
+    """Half at each new throttle, the floors from stage 2 on, growth when it is clean."""
+    if ladder.stage == CALM:
+        return FREE
+    pace = pacing.named(before.pace, batch.pods, settings)
+    if before.ladder.stage == CALM:
+        return pacing.begun(_first_held(batch, settings), settings)
+    if ladder.stage >= MINIMUM:
+        return pacing.least(pace, _all_held(batch, settings))
+    if ladder.since_s == ladder.breached_s == look.now_s:
+        return pacing.tightened(pace, _all_held(batch, settings), settings)
+    if is_rested(ladder, look.now_s) and look.pressure.level < settings.ladder.calm_level:
+        # Who does nothing on the disk is let go at once: a share of nothing cannot be judged.
+        grows = is_active(batch, settings)
+        return pacing.grown(pace, look.dt_s, settings) if grows else FREE
+    return pace
 
 
-def _grown(after: DiskMemory, look: DiskLook, settings: DiskSettings) -> DiskMemory:
-    """One step back; at the whole share it is calm."""
-    is_probe = after.share >= settings.safe_share * after.hurt_share
-    rate = settings.growth_share_per_s * (settings.probe_share if is_probe else 1.0)
-    share = after.share + rate * look.dt_s
-    ladder = replace(after.ladder, grew_s=look.now_s)
-    if share >= 1.0:
-        calm = replace(ladder, stage=CALM, since_s=look.now_s)
-        return replace(after, share=1.0, whom="", buffered=False, ladder=calm)
-    return replace(after, share=share, ladder=ladder)
+def _first_held(batch: BatchOnDisk, settings: DiskSettings) -> tuple[Held, ...]:
+    """The one to blame, else all."""
+    held = _all_held(batch, settings)
+    return tuple(one for one in held if one.pod == batch.blamed) or held
 
 
-def _limited(
-    before: DiskMemory, after: DiskMemory, settings: DiskSettings
-) -> tuple[DiskMemory, list[Action]]:
-    """The limit in bytes a second, where it changed by enough to be worth a write."""
-    actions: list[Action] = []
-    if after.whom != before.whom and before.written_share < 1.0:
-        actions.append(SetDisk(None, None, before.whom))
-        after = replace(after, written_share=1.0)
-    if after.share == 1.0 and after.written_share < 1.0:
-        return replace(after, written_share=1.0), [*actions, SetDisk(None, None, after.whom)]
-    if abs(after.share - after.written_share) < 0.1 * after.written_share:
-        return after, actions
-    limit = max(settings.min_bytes_per_s, after.share * after.before_bytes_per_s)
-    if after.ladder.stage >= MINIMUM:
-        limit = settings.min_bytes_per_s
-    if after.before_bytes_per_s < settings.idle_bytes_per_s:
-        return after, actions  # it all went through the page cache: there is nothing to limit
-    actions.append(SetDisk(limit, limit, after.whom))
-    return replace(after, written_share=after.share), actions
+def _all_held(batch: BatchOnDisk, settings: DiskSettings) -> tuple[Held, ...]:
+    found = pacing.users(batch.pods, settings)
+    if found:
+        return found
+    buffered = _writes(batch, settings)
+    return pacing.everybody(batch.bytes_per_s, batch.offline_cores, buffered=buffered)
 
 
-def _turned(
-    memory: DiskMemory, now_s: float, settings: DiskSettings
-) -> tuple[DiskMemory, list[Action]]:
-    """The writer's next rest: for the rest of its turn below stage 3, else as the ladder says."""
-    ladder = memory.ladder
-    if ladder.stage >= FREEZE:
-        if ladder.frozen_until_s <= memory.frozen_until_s:
-            return memory, []
-        frozen = replace(memory, frozen_until_s=ladder.frozen_until_s)
-        return frozen, [Freeze(ladder.frozen_until_s, memory.whom)]
-    if ladder.stage == CALM or not memory.buffered or memory.share >= 1.0:
-        return memory, []
-    if now_s - memory.heard_s > settings.blind_s:
-        return memory, []
-    if now_s < memory.frozen_until_s + memory.share * settings.period_s:
-        return memory, []
-    until_s = now_s + (1.0 - memory.share) * settings.period_s
-    return replace(memory, frozen_until_s=until_s), [Freeze(until_s, memory.whom)]
-
-
-def _dirty_limited(
-    before: DiskMemory,
+def _guarded(
+    sample: DiskSample,
     after: DiskMemory,
     batch: BatchOnDisk,
     *,
+    active: bool,
     now_s: float,
     settings: DiskSettings,
-) -> tuple[DiskMemory, list[Action]]:
-    """The limit of dirty pages: on before harm is seen, off when batch has not written for long."""
-    writes = (
-        batch.dirty_growth_bytes_per_s >= settings.dirty_growth_bytes_per_s
-        or batch.dirty_bytes >= settings.buffered_bytes
+) -> DiskMemory:
+    """Small queue and dirty limit: on before harm is seen, off when batch has long been silent."""
+    used_s = now_s if active else after.used_s
+    dirtied_s = now_s if _writes(batch, settings) else after.dirtied_s
+    dirty_bytes = after.dirty_bytes if sample.dirty_bytes is None else sample.dirty_bytes
+    return replace(
+        after,
+        used_s=used_s,
+        dirtied_s=dirtied_s,
+        dirty_bytes=dirty_bytes,
+        small_queue=now_s - used_s < settings.rest_s,
+        dirty_limited=now_s - dirtied_s < settings.rest_s,
     )
-    dirtied_s = now_s if writes else before.dirtied_s
-    limited = now_s - dirtied_s < settings.dirty_rest_s
-    after = replace(
-        after, dirty_bytes=batch.dirty_bytes, dirtied_s=dirtied_s, dirty_limited=limited
-    )
-    if limited == before.dirty_limited:
-        return after, []
-    return after, [SetDirty(settings.dirty_limit_bytes if limited else None)]
 
 
-def wants_eviction(memory: DiskMemory, now_s: float) -> bool:
-    """Whether one must go now; asked in the tick of a new look."""
-    ladder = memory.ladder
-    return ladder.stage == EVICT and ladder.breached_s == now_s
+def _actions(before: DiskMemory, after: DiskMemory, settings: DiskSettings) -> list[Action]:
+    """Only what is new; the writers' quotas are joined with the CPU's in `node`."""
+    actions: list[Action] = []
+    if after.dirty_limited != before.dirty_limited:
+        actions.append(SetDirty(settings.dirty_limit_bytes if after.dirty_limited else None))
+    if after.small_queue != before.small_queue:
+        actions.append(SetQueue(after.small_queue))
+    actions += pacing.limit_changes(before.pace, after.pace, settings)
+    until_s = after.ladder.frozen_until_s
+    if until_s != before.ladder.frozen_until_s:
+        actions.append(Freeze(until_s, after.whom))
+    return actions
 
 
-def _verdict(
-    sample: DiskSample, after: DiskMemory, batch: BatchOnDisk, pressure: Pressure
-) -> Verdict:
+def _verdict(sample: DiskSample, after: DiskMemory, batch: BatchOnDisk, look: DiskLook) -> Verdict:
+    ladder, held = after.ladder, after.pace.held
     values = (
-        STAGE_NAMES[after.ladder.stage],
-        pressure.cause,
-        pressure.level,
+        STAGE_NAMES[ladder.stage],
+        look.pressure.cause,
+        look.pressure.level,
         1e3 * (sample.read_latency_s or 0.0),
         1e3 * after.usual_read_s,
         batch.bytes_per_s / _MIB,
         batch.dirty_bytes / _MIB,
-        after.whom or "all",
-        after.share,
-        after.before_bytes_per_s / _MIB,
+        ", ".join(one.pod or "all" for one in held) or "everybody",
+        after.pace.share,
+        ladder.locked_until_s,
     )
-    return Verdict(after.ladder.stage, pressure.level, Reason(_SAYS, values))
+    template = _SAYS + _LOCKED if look.now_s < ladder.locked_until_s else _SAYS
+    return Verdict(ladder.stage, look.pressure.level, Reason(template, values))

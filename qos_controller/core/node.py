@@ -23,17 +23,18 @@ from qos_controller.core.attribution import (
     Suspect,
     culprit_of,
 )
-from qos_controller.core.blame import UNBLAMED, Blame, blamed, observe
+from qos_controller.core.blame import UNBLAMED, Blame, blamed, observe, without
 from qos_controller.core.cpu import CpuEvidence, CpuMemory
-from qos_controller.core.decision import Action, Reason, SetOpen, Verdict
+from qos_controller.core.decision import Action, Evict, Reason, SetOpen, Verdict
 from qos_controller.core.disk import BatchOnDisk, DiskMemory
 from qos_controller.core.eviction import cause_to_evict, chosen
+from qos_controller.core.joined_quota import quota_changes
 from qos_controller.core.memory import LIMIT, RoomMemory, decide_memory
 from qos_controller.core.network import NetworkMemory
 from qos_controller.core.node_settings import NodeSettings
 from qos_controller.core.sample import PodUse, Sample
 from qos_controller.core.services import Latency, Watch
-from qos_controller.core.state import EVICT, NEVER, THROTTLE, begin
+from qos_controller.core.state import EVICT, begin
 from qos_controller.core.tick import Tick
 
 _NO_BATCH: Final = BatchOnDisk()
@@ -52,8 +53,7 @@ class NodeMemory:
     blame_disk: Blame = UNBLAMED
     pods: tuple[PodUse, ...] = ()
     """As they were seen last."""
-    pods_s: float = NEVER
-    dirty_growth_bytes_per_s: float = 0.0
+    last: Sample | None = None
     open: bool = True
 
 
@@ -97,47 +97,43 @@ def decide_node(
     Called each tick, with what was looked at in that tick (`Sample` says how). `now_s` and the
     sample's time come from one clock that never goes back.
     """
-    seen = _seen(sample, memory, now_s, settings)
+    look = _new_of(sample, memory.last)
+    seen = _seen(look, memory, now_s, settings)
     latency = services.judged(seen.watches, now_s=now_s, settings=settings.latency)
     culprit = NOBODY
-    if latency.alarm:
-        suspects = _suspects(sample, seen, now_s, settings)
+    if latency.alarm and now_s - _stepped_s(memory) >= settings.latency.settle_s:
+        suspects = _suspects(look, seen, now_s, settings)
         culprit = culprit_of(suspects, evident_level=settings.evident_level)
-    case = _Case(sample, seen, latency, culprit, now_s, settings)
-    cpu_after, cpu_verdict, tick = _on_cpu(case)
-    disk_after, disk_actions = _on_disk(case)
-    room_after, room_actions = _on_memory(case)
-    net_after, net_actions = _on_network(case)
-    actions = cpu.actions_of(memory.cpu, cpu_after)
+    case = _Case(look, seen, latency, culprit, now_s, settings)
+    on_cpu, verdict, tick = _on_cpu(case)
+    on_disk, disk_actions = _on_disk(case)
+    room, room_actions = _on_memory(case)
+    uplink, net_actions = _on_network(case)
+    actions = cpu.actions_of(memory.cpu, on_cpu)
+    actions += quota_changes((memory.cpu, memory.disk), (on_cpu, on_disk), settings)
     if disk_actions or room_actions or net_actions:
         actions += [*disk_actions, *room_actions, *net_actions]
-    verdicts = Verdicts(cpu_verdict, disk_after.verdict, room_after.verdict, net_after.verdict)
-    reason = _loudest(verdicts).reason
-    cause = cause_to_evict(cpu_after, tick, disk_after, room_after, now_s=now_s, settings=settings)
-    if cause:
-        gone = chosen(
-            cause, sample, seen.pods, _blamed(case, cause), now_s=now_s, settings=settings
-        )
-        if gone is not None:
-            actions.append(gone)
-            reason = reasons.of_eviction(gone)
-            cpu_after = replace(
-                cpu_after, state=replace(cpu_after.state, evicted_s=now_s, open=False)
-            )
-    is_open = cpu_after.state.open and disk_after.ladder.stage < EVICT and room_after.stage < LIMIT
+    verdicts = Verdicts(verdict, on_disk.verdict, room.verdict, uplink.verdict)
+    # Without news the other sentences are old.
+    reason = verdict.reason if tick is None else _loudest(verdicts).reason
+    gone = _gone(case, on_cpu, tick, on_disk, room)
+    if gone is not None:
+        actions.append(gone)
+        reason = reasons.of_eviction(gone)
+        on_cpu = replace(on_cpu, state=replace(on_cpu.state, evicted_s=now_s, open=False))
+    is_open = on_cpu.state.open and on_disk.ladder.stage < EVICT and room.stage < LIMIT
     if is_open != memory.open:
         actions.append(SetOpen(is_open))
     after = NodeMemory(
-        cpu=cpu_after,
-        disk=disk_after,
-        memory=room_after,
-        network=net_after,
+        cpu=on_cpu,
+        disk=on_disk,
+        memory=room,
+        network=uplink,
         watches=services.told(seen.watches, settings.latency) if latency.alarm else seen.watches,
         blame_cpu=seen.blame_cpu,
         blame_disk=seen.blame_disk,
         pods=seen.pods,
-        pods_s=seen.pods_s,
-        dirty_growth_bytes_per_s=seen.dirty_growth_bytes_per_s,
+        last=sample,
         open=is_open,
     )
     return NodeDecision(tuple(actions), after, reason, verdicts)
@@ -148,6 +144,7 @@ class _Case:
     """What every law may ask in this tick."""
 
     sample: Sample
+    """Only what was looked at in it."""
     seen: NodeMemory
     latency: Latency
     culprit: Culprit
@@ -155,49 +152,64 @@ class _Case:
     settings: NodeSettings
 
 
-def _seen(sample: Sample, before: NodeMemory, now_s: float, settings: NodeSettings) -> NodeMemory:
-    """What is known of services and pods after this sample, before any law looks at it."""
-    watches = services.listen(before.watches, sample, now_s=now_s, settings=settings.latency)
-    if not sample.offline:
-        if watches is before.watches:
-            return before
-        return replace(before, watches=watches)
-    cpu_uses = {pod.uid: pod.cpu_cores or 0.0 for pod in sample.offline}
-    disk_uses = {pod.uid: disk.bytes_of(pod) for pod in sample.offline}
-    cpu_level = cpu.level_of(sample.signals, settings)
-    disk_level = before.disk.level
-    if sample.disk is not None:
-        disk_level = disk.level_of(sample.disk, before.disk, settings.disk)
-    return replace(
-        before,
-        watches=watches,
-        pods=sample.offline,
-        pods_s=now_s,
-        blame_cpu=observe(
-            before.blame_cpu, cpu_uses, cpu_level, now_s=now_s, settings=settings.blame
-        ),
-        blame_disk=observe(
-            before.blame_disk, disk_uses, disk_level, now_s=now_s, settings=settings.blame
-        ),
-        dirty_growth_bytes_per_s=_dirty_growth(sample.offline, before, now_s),
+def _new_of(sample: Sample, last: Sample | None) -> Sample:
+    """What was really looked at in this tick; an old sample, told again, has only its signals."""
+    if last is None:
+        return sample
+    if sample.signals.sampled_s <= last.signals.sampled_s:
+        return Sample(signals=sample.signals)
+    return Sample(
+        signals=sample.signals,
+        disk=None if sample.disk is last.disk else sample.disk,
+        memory=None if sample.memory is last.memory else sample.memory,
+        network=None if sample.network is last.network else sample.network,
+        services=sample.services,
+        offline=() if sample.offline is last.offline else sample.offline,
+        cpus=sample.cpus,
     )
 
 
-def _dirty_growth(pods: tuple[PodUse, ...], before: NodeMemory, now_s: float) -> float:
-    """How fast batch piles up dirty pages; 0 at the first look."""
-    dt_s = now_s - before.pods_s
-    if not before.pods or dt_s <= 0.0:
-        return 0.0
-    growth = sum(pod.dirty_bytes or 0.0 for pod in pods)
-    growth -= sum(pod.dirty_bytes or 0.0 for pod in before.pods)
-    return max(0.0, growth / dt_s)
+def _seen(look: Sample, before: NodeMemory, now_s: float, settings: NodeSettings) -> NodeMemory:
+    """What is known of services and pods after this look, before any law judges it."""
+    watches = services.listen(before.watches, look, now_s=now_s, settings=settings.latency)
+    if look.offline:
+        return _pods_seen(replace(before, watches=watches), look, now_s, settings)
+    if watches is before.watches:
+        return before
+    return replace(before, watches=watches)
+
+
+def _pods_seen(
+    before: NodeMemory, look: Sample, now_s: float, settings: NodeSettings
+) -> NodeMemory:
+    """Blame after a look at some of the pods; the others are the very values of before."""
+    known = {id(pod) for pod in before.pods}
+    read = [pod for pod in look.offline if id(pod) not in known]
+    on_cpu, on_disk = before.blame_cpu, before.blame_disk
+    if gone := {pod.uid for pod in before.pods} - {pod.uid for pod in look.offline}:
+        on_cpu, on_disk = without(on_cpu, gone), without(on_disk, gone)
+        if before.cpu.whom in gone:
+            before = replace(before, cpu=cpu.released(before.cpu))
+    disk_level = before.disk.level
+    if look.disk is not None:
+        disk_level = disk.level_of(look.disk, before.disk, settings.disk)
+    cpu_uses = {pod.uid: pod.cpu_cores or 0.0 for pod in read}
+    disk_uses = {pod.uid: disk.bytes_of(pod) for pod in read}
+    cpu_level = cpu.level_of(look.signals, settings)
+    law = settings.blame
+    return replace(
+        before,
+        pods=look.offline,
+        blame_cpu=observe(on_cpu, cpu_uses, cpu_level, now_s=now_s, settings=law),
+        blame_disk=observe(on_disk, disk_uses, disk_level, now_s=now_s, settings=law),
+    )
 
 
 def _suspects(
     sample: Sample, seen: NodeMemory, now_s: float, settings: NodeSettings
 ) -> tuple[Suspect, ...]:
     """The resources at the time of an alarm; the CPU first, since it shows the least."""
-    on_disk = disk.on_disk(seen.pods, NOBODY.resource)
+    batch = _batch_on_disk(sample, seen, "")
     disk_level = seen.disk.level if now_s - seen.disk.heard_s < settings.recent_s else 0.0
     if sample.disk is not None:
         disk_level = disk.level_of(sample.disk, seen.disk, settings.disk)
@@ -207,7 +219,7 @@ def _suspects(
         Suspect(
             CPU, cpu.level_of(sample.signals, settings), cpu.batch_runs(sample.signals, settings)
         ),
-        Suspect(DISK, disk_level, disk.is_active(on_disk, settings.disk)),
+        Suspect(DISK, disk_level, disk.is_active(batch, settings.disk)),
         Suspect(MEMORY, seen.memory.verdict.level, seen.memory.stage > 0),
         Suspect(NETWORK, net.verdict.level, sends),
     )
@@ -236,16 +248,23 @@ def _on_disk(case: _Case) -> tuple[DiskMemory, list[Action]]:
     sample, seen, settings = case.sample, case.seen, case.settings
     batch = _NO_BATCH
     if sample.disk is not None:
-        suspect = blamed(seen.blame_disk, settings.blame)
-        batch = disk.on_disk(seen.pods, suspect, dirty_growth=seen.dirty_growth_bytes_per_s)
+        batch = _batch_on_disk(sample, seen, blamed(seen.blame_disk, settings.blame))
     return disk.decide_disk(
         sample.disk,
         seen.disk,
         batch,
+        latency=case.latency,
         alarm=case.culprit.resource == DISK,
-        highest=THROTTLE if case.latency.within else EVICT,
         now_s=case.now_s,
         settings=settings.disk,
+    )
+
+
+def _batch_on_disk(sample: Sample, seen: NodeMemory, suspect: str) -> BatchOnDisk:
+    return disk.on_disk(
+        seen.pods,
+        blamed=suspect,
+        offline_cores=sample.signals.offline_used_cores,
     )
 
 
@@ -254,7 +273,12 @@ def _on_memory(case: _Case) -> tuple[RoomMemory, list[Action]]:
     if look is None:
         return seen.memory, []
     return decide_memory(
-        look, seen.memory, seen.pods, now_s=case.now_s, settings=case.settings.memory
+        look,
+        seen.memory,
+        seen.pods,
+        asked={task.task: task.memory_bytes for task in case.sample.signals.offline_tasks},
+        now_s=case.now_s,
+        settings=case.settings.memory,
     )
 
 
@@ -271,10 +295,21 @@ def _on_network(case: _Case) -> tuple[NetworkMemory, list[Action]]:
     )
 
 
-def _blamed(case: _Case, cause: str) -> str:
-    """Who is to blame for what somebody is to go for."""
-    known = case.seen.blame_disk if cause == "io" else case.seen.blame_cpu
-    return blamed(known, case.settings.blame)
+def _gone(
+    case: _Case, on_cpu: CpuMemory, tick: Tick | None, on_disk: DiskMemory, room: RoomMemory
+) -> Evict | None:
+    """The one that must go in this tick, if any."""
+    now_s, settings, seen = case.now_s, case.settings, case.seen
+    cause = cause_to_evict(on_cpu, tick, on_disk, room, now_s=now_s, settings=settings)
+    if not cause:
+        return None
+    suspect = blamed(seen.blame_disk if cause == "io" else seen.blame_cpu, settings.blame)
+    return chosen(cause, case.sample, seen.pods, suspect, now_s=now_s, settings=settings)
+
+
+def _stepped_s(memory: NodeMemory) -> float:
+    """When a ladder last took a step."""
+    return max(memory.cpu.state.ladder.since_s, memory.disk.ladder.since_s)
 
 
 def _loudest(verdicts: Verdicts) -> Verdict:

@@ -45,8 +45,8 @@ def short_folder() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def plane(short_folder: Path) -> Iterator[ControlPlane]:
-    """A control plane with controllers and a scheduler."""
-    with control_plane(short_folder / "plane") as started:
+    """A control plane with controllers and a scheduler, which notes who asked for what."""
+    with control_plane(short_folder / "plane", audited=True) as started:
         started.controllers()
         started.scheduler({})
         yield started

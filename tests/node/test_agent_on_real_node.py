@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from watched import file_of, held, watched
 
-from qos_controller.adapters.ticks import TickReader
 from slacktide.contract import ANNOTATION_AGENT
 from slacktide.testing.node import groups
 from slacktide.testing.node.agent import Agent, agent
 from slacktide.testing.node.node import RealNode
 from slacktide.testing.node.pods import IDLE, SPIN, a_pod, batch, online, stray
+from tests.node.watched import file_of, held, watched
 
 LIGHTEST = "2"
 GIB = 1 << 30
@@ -115,12 +113,3 @@ def test_told_to_end_it_puts_everything_back(selling: RealNode, tmp_path: Path) 
         assert held() != before
         running.stop()
     assert held() == before
-
-
-@contextmanager
-def diary(run_dir: Path) -> Iterator[TickReader]:
-    reader = TickReader(run_dir / "ticks")
-    try:
-        yield reader
-    finally:
-        reader.close()

@@ -1,4 +1,4 @@
-"""The watchdog as a real process over a ledger on disk; the groups' own kernel is in test_loop_real."""
+"""The watchdog as a real process, over a ledger on disk; on real groups: test_loop_real."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def until(holds: Callable[[], bool], within_s: float = 5.0) -> float:
     return time.monotonic() - began_s
 
 
-def held(node: Path) -> tuple[str, str, str]:
+def held(node: Path) -> tuple[str, ...]:
     return tuple((node / "group" / name).read_text()[:6] for name in (FROZEN, QUOTA, SHARES))
 
 
@@ -135,7 +135,7 @@ def test_a_loop_may_die_twice_and_is_made_safe_twice(node: Path) -> None:
 def test_a_ledger_that_is_none_is_said_and_survived(node: Path, ledger: bytes) -> None:
     (node / "run" / "owned.json").write_bytes(ledger)
     with watching(node / "run") as process:
-        until(lambda: (node / "run" / "watchdog.json").exists())
+        until((node / "run" / "watchdog.json").exists)
         assert process.poll() is None
     assert "owned.json" in json.loads((node / "run" / "watchdog.json").read_text())["failed"][0]
 
@@ -143,7 +143,7 @@ def test_a_ledger_that_is_none_is_said_and_survived(node: Path, ledger: bytes) -
 def test_the_newest_watchdog_takes_the_place_of_an_older_one(node: Path) -> None:
     with living_loop(node / "run") as diary, watching(node / "run") as first:
         diary.beat(time.monotonic())
-        until(lambda: (node / "run" / "watchdog.lock").exists())
+        until((node / "run" / "watchdog.lock").exists)
         until(lambda: (node / "run" / "watchdog.lock").read_text() == str(first.pid))
         with watching(node / "run") as second:
             assert first.wait(timeout=5) == -signal.SIGTERM

@@ -12,7 +12,7 @@ from typing import Final
 from slacktide.testing.cluster.processes import Process, free_ports
 from slacktide.testing.node.node import RealNode
 
-PROGRAM: Final = "from slacktide.cli import main; main()"
+PROGRAM: Final = "from qos_controller.app.serve_command import agent; agent()"
 READY_S: Final = 30.0
 
 
@@ -43,7 +43,7 @@ def agent(node: RealNode, run_dir: Path, **flags: str) -> Iterator[Agent]:
         "latency-port": latency_port,
         **flags,
     }
-    command = [sys.executable, "-c", PROGRAM, "serve", "agent"]
+    command = [sys.executable, "-c", PROGRAM]
     command += [f"--{flag}={value}" for flag, value in given.items()]
     process = Process("agent", command, folder=run_dir)
     try:
