@@ -44,7 +44,6 @@ class BatchPod:
 
     def __init__(self, layout: Layout, pod: Pod, group: str) -> None:
         self.uid, self.group = pod.uid, group
-        self._asked_bytes = pod.batch_memory_bytes or pod.memory_request_bytes
         self._cpu = CpuUse(layout, group)
         self._throttling = Throttling(layout, group)
         self._io = GroupIo(layout, group)
@@ -70,7 +69,6 @@ class BatchPod:
             written_bytes_per_s=written,
             dirty_bytes=None if memory is None else memory.dirty_bytes,
             memory_bytes=None if memory is None else memory.working_set_bytes,
-            memory_request_bytes=self._asked_bytes,
             sent_bytes_per_s=self._traffic.read(now_s),
         )
 
