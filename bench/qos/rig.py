@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Self
 
 from bench.qos.groups import HEAVIEST, PREFIX, Group, hierarchies, left_behind
 from bench.qos.nginx import start_nginx
@@ -57,7 +58,7 @@ class Rig:
         self._dirty = {name: _sysctl(name) for name in DIRTY}
         self._dirty |= {n: _sysctl(n) for n in ("dirty_bytes", "dirty_background_bytes")}
 
-    def __enter__(self) -> Rig:
+    def __enter__(self) -> Self:
         """Everything but batch is there and warm."""
         try:
             self._make()
