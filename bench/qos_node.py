@@ -34,7 +34,7 @@ from slacktide.testing.node.agent import agent
 from slacktide.testing.node.node import RealNode, real_node
 from slacktide.testing.node.pods import PROJECT, batch, hosted, online, stray
 
-ARMS: Final = ("solo", "nothing")
+ARMS: Final = ("solo", "nothing", "agent")
 CLIENT: Final = "slacktide-node-client"
 WARM: Final = "slacktide-node-warm"
 PORT: Final = 7_000
@@ -102,40 +102,16 @@ def main(quick: bool, repeats: int, names: tuple[str, ...], seed: int) -> None:
     """Measure it."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="slacktide-")))
+        memory = stack.enter_context(tempfile.TemporaryDirectory(dir="/dev/shm"))
         plane = stack.enter_context(control_plane(folder / "plane"))
         plane.controllers()
         node = stack.enter_context(real_node(plane, folder / "node"))
         node.sell(milli=2_000, memory_bytes=16 * GIB)
         for scene in SCENES:
             if not names or scene.name in names:
-                with served(node, scene, folder) as address:
-                    stage = Stage(node, scene, folder, address)
+                stage = Stage(node, scene, folder, run_dir=Path(memory))
+                with stage.served():
                     told(scene, stage.played(2 if quick else repeats, seed), seed)
-
-
-@contextmanager
-def served(node: RealNode, scene: Scene, folder: Path) -> Iterator[str]:
-    """The online pod's address while it serves."""
-    run_dir = folder / "run"
-    run_dir.mkdir(exist_ok=True)
-    words = list(scene.server)
-    if words[-1] == "--file":
-        file = folder / "online-file"
-        with file.open("wb") as made:
-            for _ in range(FILE_BYTES >> 24):
-                made.write(os.urandom(1 << 20) * 16)
-        words.append(str(file))
-    tell = ("--tell", str(run_dir / "latency.sock"), "--uid", "default/online")
-    where = ("--host", "0.0.0.0", "--port", str(PORT))  # noqa: S104  the pod's own network
-    program = [sys.executable, "-m", "bench.qos.servers", *words, *where, *tell]
-    given = hosted("/usr/bin/env", f"PYTHONPATH={PROJECT}", *program)
-    given["mounts"].append(folder)
-    pod = online("online", slo=scene.slo, latency_from="datagram", cpu="1", **given)
-    address = str(node.run(pod)["status"]["podIP"])
-    try:
-        yield address
-    finally:
-        node.delete("online")
 
 
 @dataclass(slots=True)
@@ -145,7 +121,34 @@ class Stage:
     node: RealNode
     scene: Scene
     folder: Path
-    address: str
+    run_dir: Path
+    """Of the agent; in memory, as /run is."""
+    address: str = ""
+
+    @contextmanager
+    def served(self) -> Iterator[None]:
+        """The online pod serves."""
+        words = list(self.scene.server)
+        if words[-1] == "--file":
+            words.append(str(self._file()))
+        tell = ("--tell", str(self.run_dir / "latency.sock"), "--uid", "default/online")
+        where = ("--host", "0.0.0.0", "--port", str(PORT))  # noqa: S104  the pod's own network
+        program = [sys.executable, "-m", "bench.qos.servers", *words, *where, *tell]
+        given = hosted("/usr/bin/env", f"PYTHONPATH={PROJECT}", *program)
+        given["mounts"] += [self.folder, self.run_dir]
+        pod = online("online", slo=self.scene.slo, latency_from="datagram", cpu="1", **given)
+        self.address = str(self.node.run(pod)["status"]["podIP"])
+        try:
+            yield
+        finally:
+            self.node.delete("online")
+
+    def _file(self) -> Path:
+        file = self.folder / "online-file"
+        with file.open("wb") as made:
+            for _ in range(FILE_BYTES >> 24):
+                made.write(os.urandom(1 << 20) * 16)
+        return file
 
     def played(self, repeats: int, seed: int) -> dict[str, list[Episode]]:
         """Each arm's, the arms in turn; the first round only warms up."""
@@ -165,7 +168,7 @@ class Stage:
             stack.enter_context(warm())
             diary = None
             if arm == "agent":
-                running = stack.enter_context(agent(self.node, self.folder / "run"))
+                running = stack.enter_context(agent(self.node, self.run_dir))
                 groups.join("slacktide-node", running.process.pid)
                 diary = TickReader(running.run_dir / "ticks")
                 stack.callback(diary.close)
@@ -261,7 +264,7 @@ def limited(uid: str) -> bool:
 @contextmanager
 def warm() -> Iterator[None]:
     """A spinner a CPU that runs only where nobody else wants to: no CPU falls asleep."""
-    spinners = [started(WARM, ["/bin/sh", "-c", "while :; do :; done"]) for _ in range(_CPUS)]
+    spinners = [started(WARM, SPINNER) for _ in range(_CPUS)]
     try:
         yield
     finally:
@@ -273,10 +276,11 @@ def warm() -> Iterator[None]:
 
 
 _CPUS: Final = os.cpu_count() or 1
+SPINNER: Final = ("chrt", "--idle", "0", "/bin/sh", "-c", "while :; do :; done")
 
 
 def started(group: str, command: Sequence[str | Path]) -> subprocess.Popen[bytes]:
-    """A program in a group of its own: the client's heavier than all, the spinners' idle."""
+    """A program in a group of its own: the client's heavier than all, the spinners' lightest."""
     process = subprocess.Popen(command, cwd=PROJECT)  # noqa: S603  the bench's own commands
     groups.join(group, process.pid)
     for top in groups.hierarchies():
@@ -289,7 +293,7 @@ def started(group: str, command: Sequence[str | Path]) -> subprocess.Popen[bytes
 
 _WEIGHTS: Final = {
     CLIENT: (("cpu.shares", "262144"), ("cpu.weight", "10000")),
-    WARM: (("cpu.idle", "1"),),
+    WARM: (("cpu.shares", "2"), ("cpu.weight", "1")),
 }
 
 

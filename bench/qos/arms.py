@@ -23,6 +23,7 @@ from typing import Self
 from bench.qos.groups import ROOT
 from bench.qos.koordinator import Koordinator
 from bench.qos.rig import HERE, Rig
+from bench.qos.wire import RATE_MBIT
 from qos_controller.adapters.ticks import Event, Tick, TickReader
 
 
@@ -61,23 +62,10 @@ class Arm:
 
 
 class Solo(Arm):
-    """Online alone, with a spinner a CPU that yields to everything, so that no CPU sleeps."""
+    """Online alone."""
 
     name = "solo"
     with_batch = False
-
-    def __enter__(self) -> Self:
-        """Starts the spinners."""
-        super().__enter__()
-        spin = ["chrt", "--idle", "0", "/bin/sh", "-c", "while :; do :; done"]
-        for _ in range(os.cpu_count() or 1):
-            self.rig.warm.start(spin)
-        return self
-
-    def __exit__(self, *told: object) -> None:
-        """Ends them."""
-        self.rig.warm.kill()
-        self.rig.plain()
 
 
 class Shares(Arm):
@@ -175,7 +163,8 @@ class Ours(Arm):
     def _command(self) -> list[str]:
         agent = [sys.executable, "-m", "slacktide.cli", "serve", "agent", "--alone"]
         agent += ["--run-dir", str(self.rig.run_dir), "--cgroup-root", str(ROOT)]
-        agent += ["--pods-root", self.rig.top.path]
+        agent += ["--pods-root", self.rig.top.path, "--own-group", self.rig.agent.path]
+        agent += ["--port", "0", "--latency-port", "0", "--link-mbps", str(RATE_MBIT)]
         return [*self.rig.wire.node, *agent] if self.rig.wire else agent
 
     def _open(self) -> TickReader | None:
@@ -226,9 +215,9 @@ class Wishes:
         while not self._over.is_set():
             try:
                 wish = json.loads(self._socket.recv(65_536))
-            except (TimeoutError, ValueError):
+            except TimeoutError:
                 continue
-            if wish:
+            if wish.get("wish") == "evict":
                 self._rig.evict(time.monotonic())
 
 

@@ -61,7 +61,7 @@ def main() -> None:
     """Reads the plan, asks, writes the answers."""
     plan = json.loads(Path(sys.argv[1]).read_text())
     exchange: Exchange = (
-        Connections(plan["host"], plan["port"], plan["path"])
+        Connections(plan["host"], plan["port"], plan["path"], fresh=plan["fresh"])
         if plan["path"]
         else Datagrams(plan["host"], plan["port"])
     )

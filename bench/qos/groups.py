@@ -2,7 +2,7 @@
 
     slacktide-bench-PID/            the heaviest group of the machine
         client/                     who measures: heavier than all pods together
-        agent/, warm/               the arm's own processes
+        agent/                      the arm's own processes
         kubepods/burstable/podUID/CONTAINER, kubepods/besteffort/podUID/CONTAINER
 
 Always holds: nothing outside `slacktide-bench-*` is ever written; `remove` works on what is left

@@ -80,11 +80,7 @@ class Episode:
     def used(self, name: str) -> float:
         """Growth of a counter over the sound seconds of the loaded part."""
         at = FIELDS.index(name)
-        return sum(
-            b[at] - a[at]
-            for a, b in self._sound()
-            if b[at] >= 0 and a[at] >= 0  # -1: not read
-        )
+        return float(sum(b[at] - a[at] for a, b in self._sound()))
 
     def seconds(self) -> float:
         """Length of the sound part of the loaded time."""

@@ -33,7 +33,7 @@ MOST_BACKOFF_S: Final = 5.0
 HEALTHY_AFTER_S: Final = 30.0
 """A child that lived so long starts at the first back-off again."""
 STUCK_AFTER_S: Final = 10.0
-"""The watchdog made the node safe at 3 s; a loop that is only late deserves to come back."""
+"""The watchdog made the node safe within 3 s; a loop that is only late deserves to come back."""
 END_WITHIN_S: Final = 0.7
 
 Say = Callable[[str], None]

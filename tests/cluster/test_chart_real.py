@@ -59,6 +59,9 @@ def test_the_chart_is_clean() -> None:
         "--set nodeSelector.pool=control,tolerations[0].operator=Exists,affinity.nodeAffinity=null",
         "--set priorityClassName=system-cluster-critical,podLabels.a=b,podAnnotations.a=b",
         "--set planner.extenderPort=9000,planner.healthPort=9001,planner.logFormat=console",
+        "--set agent.enabled=true",
+        "--set agent.enabled=true,agent.privileged=false,agent.expose=true,agent.observe=true",
+        "--set agent.enabled=true,agent.linkMbps=1000,agent.disk=sda,agent.maxUnavailable=1",
     ],
 )
 def test_what_is_rendered_is_taken_by_the_api_server(plane: ControlPlane, words: str) -> None:
@@ -85,6 +88,8 @@ def test_what_is_rendered_is_taken_by_the_api_server(plane: ControlPlane, words:
         ("--set image.tag=a/b", "at '/image/tag'"),
         ("--set image.repository=", "at '/image/repository'"),
         ("--set planner.resources.requests.cpu=much", "at '/planner/resources/requests/cpu'"),
+        ("--set agent.runDir=run", "at '/agent/runDir'"),
+        ("--set agent.maxUnavailable=0", "at '/agent/maxUnavailable'"),
         ("--set planner.healthPort=8082", "are the same: give one of them another port"),
         ("--set kubeScheduler.podInitialBackoffSeconds=9", "raise the second"),
         ("--kube-version=1.34", "the door needs Kubernetes 1.36"),
