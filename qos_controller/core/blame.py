@@ -10,8 +10,8 @@ the law then holds all of them back together.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from qos_controller.core.node_settings import BlameSettings
@@ -29,6 +29,7 @@ class Suspect:
     mean: float = 0.0
     variance: float = 0.0
     covariance: float = 0.0
+    seen_s: float = NEVER
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,50 +38,75 @@ class Blame:
 
     suspects: Mapping[str, Suspect] = field(default_factory=dict)
     mean: float = 0.0
+    """Of the level, as its variance."""
     variance: float = 0.0
-    samples: float = 0.0
+    looks: int = 0
     heard_s: float = NEVER
 
 
 UNBLAMED: Final = Blame()
+_NEWCOMER: Final = Suspect()
 
 
 def observe(
     before: Blame, uses: Mapping[str, float], level: float, *, now_s: float, settings: BlameSettings
 ) -> Blame:
-    """The memory after one look at all pods. A newcomer used nothing before it came."""
-    share = 1.0 - math.exp(-max(0.0, now_s - before.heard_s) / settings.window_s)
-    share = max(share, 1.0 / (1.0 + before.samples)) if before.samples < settings.samples else share
-    keep = 1.0 - share
+    """The memory after a look at some pods. A newcomer used nothing before it came."""
+    share = _share(now_s - before.heard_s, before.looks, settings)
     rise = min(level, _HIGHEST) - before.mean
-    suspects = {}
+    suspects = dict(before.suspects)
     for uid, use in uses.items():
-        old = before.suspects.get(uid)
-        if use == 0.0 and old is None:
-            continue
-        mean, variance, covariance = (
-            (0.0, 0.0, 0.0) if old is None else (old.mean, old.variance, old.covariance)
-        )
-        step = use - mean
-        suspects[uid] = Suspect(
-            use,
-            mean + share * step,
-            keep * (variance + share * step * step),
-            keep * (covariance + share * step * rise),
-        )
+        old = suspects.get(uid)
+        if old is not None or use > 0.0:
+            suspects[uid] = _seen(
+                old or _NEWCOMER,
+                use,
+                rise,
+                share=_share_of(old, before, now_s, settings),
+                now_s=now_s,
+            )
     return Blame(
         suspects,
         before.mean + share * rise,
-        keep * (before.variance + share * rise * rise),
-        before.samples + 1.0,
+        (1.0 - share) * (before.variance + share * rise * rise),
+        before.looks + 1,
         now_s,
     )
+
+
+def without(before: Blame, gone: Iterable[str]) -> Blame:
+    """Those who left are blamed no more."""
+    left = {uid: before.suspects[uid] for uid in before.suspects.keys() - set(gone)}
+    return replace(before, suspects=left)
+
+
+def _seen(old: Suspect, use: float, rise: float, *, share: float, now_s: float) -> Suspect:
+    step = use - old.mean
+    return Suspect(
+        use,
+        old.mean + share * step,
+        (1.0 - share) * (old.variance + share * step * step),
+        (1.0 - share) * (old.covariance + share * step * rise),
+        now_s,
+    )
+
+
+def _share_of(old: Suspect | None, blame: Blame, now_s: float, settings: BlameSettings) -> float:
+    """Pods are read in turn, so each has a time of its own; a newcomer's begins with the last."""
+    since_s = blame.heard_s if old is None else old.seen_s
+    return _share(now_s - since_s, blame.looks, settings)
+
+
+def _share(elapsed_s: float, looks: int, settings: BlameSettings) -> float:
+    """Weight of a new value; the first few count as in a plain mean."""
+    share = 1.0 - math.exp(-max(0.0, elapsed_s) / settings.window_s)
+    return max(share, 1.0 / (1.0 + looks)) if looks < settings.looks else share
 
 
 def blamed(blame: Blame, settings: BlameSettings) -> str:
     """The UID of the one that stands out; empty where none does, or where it is alone anyway."""
     total = sum(suspect.use for suspect in blame.suspects.values())
-    if len(blame.suspects) < 2 or not total or blame.samples < settings.samples:
+    if len(blame.suspects) < 2 or not total or blame.looks < settings.looks:
         return ""
     ranked = sorted(
         ((max(0.0, correlation(s, blame)) * s.use, uid) for uid, s in blame.suspects.items()),

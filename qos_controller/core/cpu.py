@@ -3,7 +3,8 @@
 Online's group outweighs batch's so far that the kernel preempts batch at once, so calm has no quota
 (`Settings.feed_forward` brings one back for nodes with shared siblings). Always holds: while no
 batch runs nothing climbs; clients that are well outrank the kernel's stall counters; without proof
-that batch is to blame the ladder stays at stage 1, where each further alarm halves the quota again.
+that batch is to blame the ladder stays at stage 1, where each further alarm halves the quota again;
+who hardly runs is neither frozen nor evicted; while clients suffer nothing grows.
 """
 
 from __future__ import annotations
@@ -17,11 +18,12 @@ from qos_controller.core.decision import Action, Freeze, Reason, SetCpus, Verdic
 from qos_controller.core.feed_forward import kept_for_online, left_for_offline
 from qos_controller.core.node_settings import NodeSettings
 from qos_controller.core.pressure import Pressure
+from qos_controller.core.quota import is_at_allowed
 from qos_controller.core.sample import Sample
 from qos_controller.core.services import Latency
 from qos_controller.core.signals import Signals
 from qos_controller.core.stale import is_news
-from qos_controller.core.state import CALM, EVICT, MINIMUM, THROTTLE, NodeState
+from qos_controller.core.state import CALM, EVICT, FREEZE, MINIMUM, THROTTLE, NodeState
 from qos_controller.core.tick import Tick
 
 _ABSENT = Reason("cpu calm: no quota; batch does not run, so online's stall of {0:.2f} is its own")
@@ -62,6 +64,13 @@ class CpuEvidence:
     blamed_cores: float = 0.0
 
 
+def released(before: CpuMemory) -> CpuMemory:
+    """The one that was held back has left: there is nobody to hold back for what it did."""
+    state = before.state
+    ladder = replace(state.ladder, stage=CALM, since_s=state.decided_s)
+    return CpuMemory(replace(state, quota_cores=state.capacity_cores, ladder=ladder))
+
+
 def level_of(signals: Signals, settings: NodeSettings) -> float:
     """Online's `full` stall over its limit."""
     return (signals.online_full_share or 0.0) / settings.cpu.full_limit_share
@@ -89,10 +98,12 @@ def decide_cpu(
     tick = _tick(sample.signals, before, evidence, now_s=now_s, settings=settings)
     after = remembered(state, tick)
     if after.ladder.stage == CALM:
-        memory = CpuMemory(after)
+        memory = CpuMemory(_whole(after, tick))
     else:
-        memory = CpuMemory(after, _whom(before, after, evidence), _pen(sample, after, settings))
-    if memory.whom and after.ladder.since_s == now_s and after.ladder.breached_s == now_s:
+        whom = _whom(before, after, evidence)
+        memory = CpuMemory(after, whom, _pen(sample, after, whom, settings))
+    ladder = after.ladder
+    if memory.whom and ladder.stage == THROTTLE and ladder.since_s == ladder.breached_s == now_s:
         memory = replace(memory, state=_half_of_one(after, evidence, tick))
     verdict = Verdict(after.ladder.stage, tick.pressure.level, _reason(memory, evidence, tick))
     return memory, verdict, tick
@@ -132,25 +143,59 @@ def _judged(
     """The pressure that counts, and the stage that it can justify."""
     level, latency = level_of(signals, settings), evidence.latency
     stage = before.state.ladder.stage
-    if not batch_runs(signals, settings) and stage == CALM:
+    if stage == CALM and not batch_runs(signals, settings):
         return Pressure(0.0, "cpu"), CALM
+    highest = _justified(signals, stage, evidence, settings)
     if evidence.alarm:
-        loudest = max(level, latency.level)
-        return Pressure(loudest, "latency", alarm=True), EVICT if evidence.proven else THROTTLE
+        return Pressure(max(level, latency.level), "latency", alarm=True), highest
+    if latency.hurt and stage > CALM:
+        level = max(level, 1.0)
     if latency.slack:
         # Growth is allowed: clients would say if it hurt.
-        return Pressure(min(level, 0.9 * settings.cpu.calm_level), "cpu"), THROTTLE
-    return Pressure(level, "cpu"), THROTTLE if latency.within else EVICT
+        level = min(level, 0.9 * settings.cpu.calm_level)
+    return Pressure(level, "cpu"), highest
+
+
+def _justified(signals: Signals, stage: int, evidence: CpuEvidence, settings: NodeSettings) -> int:
+    """How far the ladder may climb on what is known.
+
+    Nobody is frozen who hardly runs: online then works off what piled up. Nobody is evicted for the
+    CPU on the word of a counter: only clients that still suffer can ask for that.
+    """
+    cap = FREEZE
+    if evidence.alarm:
+        cap = EVICT if evidence.proven else THROTTLE
+    elif evidence.latency.within:
+        cap = THROTTLE
+    if stage >= MINIMUM and not _runs_beyond_its_minimum(signals, settings):
+        return min(cap, MINIMUM)
+    return cap
+
+
+def _runs_beyond_its_minimum(signals: Signals, settings: NodeSettings) -> bool:
+    """A period's whole quota may fall into one short look, so twice the minimum is still it."""
+    law = settings.cpu
+    least = max(law.innocent_share, 4.0 * law.min_quota_share)
+    return signals.offline_used_cores >= least * signals.capacity_cores
+
+
+def _whole(after: NodeState, tick: Tick) -> NodeState:
+    """The last step to no quota at all, which growth leaves out as too small to write."""
+    short = after.quota_cores < after.capacity_cores
+    if tick.settings.feed_forward or not short or not is_at_allowed(after.quota_cores, tick):
+        return after
+    return replace(after, quota_cores=after.capacity_cores)
 
 
 def _whom(before: CpuMemory, after: NodeState, evidence: CpuEvidence) -> str:
-    """One pod alone while that is being tried; all of them as soon as it did not help."""
-    if after.ladder.stage != THROTTLE:
-        return ""
-    if before.state.ladder.stage == CALM:
+    """One pod alone while its use goes with the pressure; all of them as soon as it does not."""
+    stage, was = after.ladder.stage, before.state.ladder
+    if was.stage == CALM:
         return evidence.blamed
-    again = after.ladder.since_s > before.state.ladder.since_s
-    return "" if again and before.whom != evidence.blamed else before.whom
+    if stage > MINIMUM:
+        return ""
+    stepped = after.ladder.since_s > was.since_s and stage >= was.stage
+    return "" if stepped and before.whom != evidence.blamed else before.whom
 
 
 def _half_of_one(after: NodeState, evidence: CpuEvidence, tick: Tick) -> NodeState:
@@ -158,10 +203,10 @@ def _half_of_one(after: NodeState, evidence: CpuEvidence, tick: Tick) -> NodeSta
     return replace(after, quota_cores=max(tick.floor_cores, cores))
 
 
-def _pen(sample: Sample, after: NodeState, settings: NodeSettings) -> tuple[int, ...]:
+def _pen(sample: Sample, after: NodeState, whom: str, settings: NodeSettings) -> tuple[int, ...]:
     """The few CPUs that batch keeps from stage 2 on, whole cores together."""
     cpus = sample.cpus
-    if after.ladder.stage < MINIMUM or len(cpus) < settings.narrow_from_cpus:
+    if whom or after.ladder.stage < MINIMUM or len(cpus) < settings.narrow_from_cpus:
         return ()
     return cpus[: max(2, math.ceil(settings.narrow_share * len(cpus)))]
 

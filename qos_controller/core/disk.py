@@ -23,6 +23,7 @@ from qos_controller.core.pace import FREE, Held, Pace
 from qos_controller.core.pressure import Pressure
 from qos_controller.core.quota import is_rested
 from qos_controller.core.sample import DiskSample, PodUse
+from qos_controller.core.services import Latency
 from qos_controller.core.settings import Settings
 from qos_controller.core.state import (
     CALM,
@@ -42,6 +43,7 @@ _SAYS: Final = (
     "{5:.1f} MiB/s, {6:.1f} MiB dirty; {7} may do {8:.0%} of what it did"
 )
 _LOCKED: Final = "; held down without effect, online loads the disk itself: no more until {9:.2f} s"
+NO_HARM: Final = DiskSample()
 UNSEEN: Final = Verdict(CALM, 0.0, Reason("disk calm: not seen yet"))
 
 
@@ -100,9 +102,7 @@ def first(settings: DiskSettings) -> DiskMemory:
     return DiskMemory(ladder=Ladder(hold_s=settings.ladder.hold_s))
 
 
-def on_disk(
-    pods: tuple[PodUse, ...], *, blamed: str, offline_cores: float, dirty_growth: float
-) -> BatchOnDisk:
+def on_disk(pods: tuple[PodUse, ...], *, blamed: str, offline_cores: float) -> BatchOnDisk:
     """The sums over all batch pods."""
     read = written = dirty = 0.0
     for pod in pods:
@@ -115,7 +115,6 @@ def on_disk(
         offline_cores=offline_cores,
         bytes_per_s=max(read, written),
         dirty_bytes=dirty,
-        dirty_growth_bytes_per_s=dirty_growth,
     )
 
 
@@ -140,8 +139,8 @@ def decide_disk(
     before: DiskMemory,
     batch: BatchOnDisk,
     *,
+    latency: Latency,
     alarm: bool,
-    within: bool,
     now_s: float,
     settings: DiskSettings,
 ) -> tuple[DiskMemory, list[Action]]:
@@ -149,17 +148,21 @@ def decide_disk(
     if sample is None:
         return before, []
     dt_s = now_s - before.heard_s if before.heard_s > NEVER else 0.0
-    batch = _with_nodes_dirt(sample, before, batch, dt_s)
+    held, held_s = before.pace.held, now_s - before.ladder.since_s
+    if not (held and held[0].pod == "" and held_s >= settings.name_within_s):
+        batch = _with_node(sample, before, batch, dt_s)
     active = is_active(batch, settings)
     if before.ladder.stage == CALM and not active:
         after = _learned(sample, before, dt_s=dt_s, now_s=now_s, settings=settings)
     else:
+        # While batch is idle, whoever is slow is not slow for its sake.
+        judged = sample if active else NO_HARM
         look = _look(
-            sample,
+            judged,
             before,
             batch,
+            latency=latency,
             alarm=alarm,
-            within=within,
             now_s=now_s,
             dt_s=dt_s,
             settings=settings,
@@ -194,16 +197,21 @@ def _writes(batch: BatchOnDisk, settings: DiskSettings) -> bool:
     return fast or batch.dirty_bytes >= settings.buffered_bytes
 
 
-def _with_nodes_dirt(
+def _with_node(
     sample: DiskSample, before: DiskMemory, batch: BatchOnDisk, dt_s: float
 ) -> BatchOnDisk:
-    """The node's dirty pages, seen before each pod's are, count as batch's where it runs."""
-    if sample.dirty_bytes is None or not batch.pods or dt_s <= 0.0:
+    """The node's own counters, seen long before each pod's, count as batch's where batch runs."""
+    if not batch.pods or not batch.offline_cores:
         return batch
-    growth = (sample.dirty_bytes - before.dirty_bytes) / dt_s
-    if growth <= batch.dirty_growth_bytes_per_s:
-        return batch
-    return replace(batch, dirty_growth_bytes_per_s=growth)
+    growth = 0.0
+    if sample.dirty_bytes is not None and dt_s > 0.0 and before.heard_s > NEVER:
+        growth = (sample.dirty_bytes - before.dirty_bytes) / dt_s
+    written = sample.written_bytes_per_s or 0.0
+    return replace(
+        batch,
+        dirty_growth_bytes_per_s=growth,
+        bytes_per_s=max(batch.bytes_per_s, written),
+    )
 
 
 def _learned(
@@ -231,8 +239,8 @@ def _look(
     before: DiskMemory,
     batch: BatchOnDisk,
     *,
+    latency: Latency,
     alarm: bool,
-    within: bool,
     now_s: float,
     dt_s: float,
     settings: DiskSettings,
@@ -240,6 +248,9 @@ def _look(
     """The pressure that counts, and the stage that it can justify."""
     stall = _stall_level(sample, before, settings)
     level = max(stall, _device_level(sample, before, settings))
+    within = latency.within
+    if latency.hurt and before.ladder.stage > CALM:
+        level = max(level, 1.0)
     if alarm or stall > 1.0:
         highest = EVICT if alarm or not within else THROTTLE
     else:
@@ -263,7 +274,7 @@ def _climbed(
     pace = _paced(before, ladder, batch, look, settings)
     if pace == FREE and ladder.stage != CALM:
         ladder = replace(ladder, stage=CALM, since_s=look.now_s)
-    elif pace.share > before.pace.share:
+    elif pace.share > before.pace.share or (before.pace.is_least and not pace.is_least):
         ladder = replace(ladder, grew_s=look.now_s)
     after = replace(
         before,
@@ -280,9 +291,9 @@ def _paced(
     before: DiskMemory, ladder: Ladder, batch: BatchOnDisk, look: DiskLook, settings: DiskSettings
 ) -> Pace:
     """Half at each new throttle, the floors from stage 2 on, growth when it is clean."""
-    pace = before.pace
     if ladder.stage == CALM:
         return FREE
+    pace = pacing.named(before.pace, batch.pods, settings)
     if before.ladder.stage == CALM:
         return pacing.begun(_first_held(batch, settings), settings)
     if ladder.stage >= MINIMUM:
@@ -290,7 +301,9 @@ def _paced(
     if ladder.since_s == ladder.breached_s == look.now_s:
         return pacing.tightened(pace, _all_held(batch, settings), settings)
     if is_rested(ladder, look.now_s) and look.pressure.level < settings.ladder.calm_level:
-        return pacing.grown(pace, look.dt_s, settings)
+        # Who does nothing on the disk is let go at once: a share of nothing cannot be judged.
+        grows = is_active(batch, settings)
+        return pacing.grown(pace, look.dt_s, settings) if grows else FREE
     return pace
 
 

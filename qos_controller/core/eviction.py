@@ -2,11 +2,12 @@
 
 Always holds: memory comes first and has a shorter cooldown, since the next one may be the kernel's
 choice; a wish needs news of its own resource in this very tick; the one to blame goes rather than
-the cheapest, where one is to blame.
+the cheapest, where one is to blame (for memory: who holds more than it asked for).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Container
 from dataclasses import replace
 
@@ -61,10 +62,8 @@ def chosen(
 ) -> Evict | None:
     """The one that goes for this cause; None where nobody is there to go."""
     tasks = sample.signals.offline_tasks
-    if cause == "memory":
-        tasks = _as_used(tasks, pods)
     victim = least_lost(
-        tasks,
+        _as_used(tasks, pods) if cause == "memory" else tasks,
         for_memory=cause == "memory",
         now_s=now_s,
         settings=settings.cpu,
@@ -91,7 +90,11 @@ def _guilty(
 ) -> Container[str] | None:
     """Those that may go: the one to blame, or those that use the disk; None: any."""
     names = {task.task for task in tasks}
-    if blamed in names and cause not in {"memory", "starvation"}:
+    if cause == "memory":
+        asked = {task.task: task.memory_bytes for task in tasks}
+        over = {pod.uid for pod in pods if (pod.memory_bytes or 0.0) > asked.get(pod.uid, math.inf)}
+        return over or None
+    if blamed in names and cause != "starvation":
         return {blamed}
     if cause != "io":
         return None

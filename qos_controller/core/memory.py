@@ -10,6 +10,7 @@ alone comes too late for fast growth and too early for slow.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -54,10 +55,11 @@ def decide_memory(
     before: RoomMemory,
     pods: tuple[PodUse, ...],
     *,
+    asked: Mapping[str, float],
     now_s: float,
     settings: MemorySettings,
 ) -> tuple[RoomMemory, list[Action]]:
-    """The memory after one look, and what batch must give."""
+    """The memory after one look, and what batch must give; `asked` is what each pod requested."""
     growth = _growth(sample, before, now_s=now_s, settings=settings)
     left_s = sample.available_bytes / growth if growth > 0.0 else math.inf
     stage, pressed = _stage(sample, before, left_s, now_s=now_s, settings=settings)
@@ -75,7 +77,10 @@ def decide_memory(
     if stage == CALM:
         return replace(after, limits=()), [SetMemory(None, uid) for uid, _ in before.limits]
     after, actions = _limited(after, pods)
-    return _reclaimed(after, sample, pods, actions, now_s=now_s, settings=settings)
+    ranked = sorted(
+        pods, key=lambda pod: (pod.memory_bytes or 0.0) - asked.get(pod.uid, 0.0), reverse=True
+    )
+    return _reclaimed(after, sample, ranked, actions, now_s=now_s, settings=settings)
 
 
 def level_of(sample: MemorySample, settings: MemorySettings) -> float:
@@ -139,7 +144,7 @@ def _called_for(
     stalls = (sample.online_full_share or 0.0) > settings.full_limit_share
     limits = share < settings.limit_share or left_s < settings.limit_left_s
     waited = before.stage >= LIMIT and now_s - before.since_s >= settings.evict_after_s
-    if share < settings.evict_share or (waited and limits and (left_s < math.inf or stalls)):
+    if share < settings.evict_share or (waited and (share < settings.reclaim_share or stalls)):
         return EVICT
     if limits or (stalls and before.stage >= RECLAIM and now_s - before.since_s >= 1.0):
         return LIMIT
@@ -149,12 +154,10 @@ def _called_for(
 
 
 def _limited(after: RoomMemory, pods: tuple[PodUse, ...]) -> tuple[RoomMemory, list[Action]]:
-    """From stage `LIMIT` on each batch pod keeps what it has and gets no more."""
-    held = {uid for uid, _ in after.limits}
+    """From stage `LIMIT` on each pod keeps what it has and gets no more, until all is calm."""
     if after.stage < LIMIT:
-        if not after.limits:
-            return after, []
-        return replace(after, limits=()), [SetMemory(None, uid) for uid, _ in after.limits]
+        return after, []
+    held = {uid for uid, _ in after.limits}
     new = [
         (pod.uid, pod.memory_bytes)
         for pod in pods
@@ -169,7 +172,7 @@ def _limited(after: RoomMemory, pods: tuple[PodUse, ...]) -> tuple[RoomMemory, l
 def _reclaimed(
     after: RoomMemory,
     sample: MemorySample,
-    pods: tuple[PodUse, ...],
+    ranked: list[PodUse],
     actions: list[Action],
     *,
     now_s: float,
@@ -180,17 +183,13 @@ def _reclaimed(
         return after, actions
     missing = settings.reclaim_share * sample.capacity_bytes - sample.available_bytes
     missing += after.growth_bytes_per_s * settings.reclaim_left_s
-    for pod in sorted(pods, key=_over_request, reverse=True):
+    for pod in ranked:
         most = settings.reclaim_max_share * (pod.memory_bytes or 0.0)
-        if missing <= 0.0 or most <= 0.0:
+        if min(missing, most) < settings.reclaim_least_bytes:
             break
         actions.append(Reclaim(min(missing, most), pod.uid))
         missing -= most
     return replace(after, reclaimed_s=now_s), actions
-
-
-def _over_request(pod: PodUse) -> float:
-    return (pod.memory_bytes or 0.0) - pod.memory_request_bytes
 
 
 def _verdict(

@@ -23,7 +23,7 @@ from qos_controller.core.attribution import (
     Suspect,
     culprit_of,
 )
-from qos_controller.core.blame import UNBLAMED, Blame, blamed, observe
+from qos_controller.core.blame import UNBLAMED, Blame, blamed, observe, without
 from qos_controller.core.cpu import CpuEvidence, CpuMemory
 from qos_controller.core.decision import Action, Evict, Reason, SetOpen, Verdict
 from qos_controller.core.disk import BatchOnDisk, DiskMemory
@@ -53,8 +53,11 @@ class NodeMemory:
     blame_disk: Blame = UNBLAMED
     pods: tuple[PodUse, ...] = ()
     """As they were seen last."""
-    pods_s: float = NEVER
-    dirty_growth_bytes_per_s: float = 0.0
+    cpu_level: float = 0.0
+    """Online's CPU stall over its limit, as a mean over some ticks: evidence in an alarm."""
+    doubted_s: float = NEVER
+    """When an alarm rang that no resource's pressure speaks for."""
+    last: Sample | None = None
     open: bool = True
 
 
@@ -98,13 +101,16 @@ def decide_node(
     Called each tick, with what was looked at in that tick (`Sample` says how). `now_s` and the
     sample's time come from one clock that never goes back.
     """
-    seen = _seen(sample, memory, now_s, settings)
+    look = _new_of(sample, memory.last)
+    seen = _seen(look, memory, now_s, settings)
     latency = services.judged(seen.watches, now_s=now_s, settings=settings.latency)
-    culprit = NOBODY
-    if latency.alarm:
-        suspects = _suspects(sample, seen, now_s, settings)
+    culprit, doubted_s = NOBODY, memory.doubted_s
+    if latency.alarm and now_s - _stepped_s(memory) >= settings.latency.settle_s:
+        suspects = _suspects(look, seen, now_s, settings)
         culprit = culprit_of(suspects, evident_level=settings.evident_level)
-    case = _Case(sample, seen, latency, culprit, now_s, settings)
+        if culprit.resource and not culprit.proven:
+            culprit, doubted_s = _doubted(culprit, memory, now_s, settings)
+    case = _Case(look, seen, latency, culprit, now_s, settings)
     on_cpu, verdict, tick = _on_cpu(case)
     on_disk, disk_actions = _on_disk(case)
     room, room_actions = _on_memory(case)
@@ -114,7 +120,8 @@ def decide_node(
     if disk_actions or room_actions or net_actions:
         actions += [*disk_actions, *room_actions, *net_actions]
     verdicts = Verdicts(verdict, on_disk.verdict, room.verdict, uplink.verdict)
-    reason = _loudest(verdicts).reason
+    # Without news the other sentences are old.
+    reason = verdict.reason if tick is None else _loudest(verdicts).reason
     gone = _gone(case, on_cpu, tick, on_disk, room)
     if gone is not None:
         actions.append(gone)
@@ -132,8 +139,9 @@ def decide_node(
         blame_cpu=seen.blame_cpu,
         blame_disk=seen.blame_disk,
         pods=seen.pods,
-        pods_s=seen.pods_s,
-        dirty_growth_bytes_per_s=seen.dirty_growth_bytes_per_s,
+        cpu_level=seen.cpu_level,
+        doubted_s=doubted_s,
+        last=sample,
         open=is_open,
     )
     return NodeDecision(tuple(actions), after, reason, verdicts)
@@ -144,6 +152,7 @@ class _Case:
     """What every law may ask in this tick."""
 
     sample: Sample
+    """Only what was looked at in it."""
     seen: NodeMemory
     latency: Latency
     culprit: Culprit
@@ -151,42 +160,69 @@ class _Case:
     settings: NodeSettings
 
 
-def _seen(sample: Sample, before: NodeMemory, now_s: float, settings: NodeSettings) -> NodeMemory:
-    """What is known of services and pods after this sample, before any law looks at it."""
-    watches = services.listen(before.watches, sample, now_s=now_s, settings=settings.latency)
-    if not sample.offline:
-        if watches is before.watches:
-            return before
-        return replace(before, watches=watches)
-    cpu_uses = {pod.uid: pod.cpu_cores or 0.0 for pod in sample.offline}
-    disk_uses = {pod.uid: disk.bytes_of(pod) for pod in sample.offline}
-    cpu_level = cpu.level_of(sample.signals, settings)
-    disk_level = before.disk.level
-    if sample.disk is not None:
-        disk_level = disk.level_of(sample.disk, before.disk, settings.disk)
-    return replace(
-        before,
-        watches=watches,
-        pods=sample.offline,
-        pods_s=now_s,
-        blame_cpu=observe(
-            before.blame_cpu, cpu_uses, cpu_level, now_s=now_s, settings=settings.blame
-        ),
-        blame_disk=observe(
-            before.blame_disk, disk_uses, disk_level, now_s=now_s, settings=settings.blame
-        ),
-        dirty_growth_bytes_per_s=_dirty_growth(sample.offline, before, now_s),
+def _new_of(sample: Sample, last: Sample | None) -> Sample:
+    """What was really looked at in this tick; an old sample, told again, has only its signals."""
+    if last is None:
+        return sample
+    if sample.signals.sampled_s <= last.signals.sampled_s:
+        return Sample(signals=sample.signals)
+    return Sample(
+        signals=sample.signals,
+        disk=None if sample.disk is last.disk else sample.disk,
+        memory=None if sample.memory is last.memory else sample.memory,
+        network=None if sample.network is last.network else sample.network,
+        services=sample.services,
+        offline=() if sample.offline is last.offline else sample.offline,
+        cpus=sample.cpus,
     )
 
 
-def _dirty_growth(pods: tuple[PodUse, ...], before: NodeMemory, now_s: float) -> float:
-    """How fast batch piles up dirty pages; 0 at the first look."""
-    dt_s = now_s - before.pods_s
-    if not before.pods or dt_s <= 0.0:
-        return 0.0
-    growth = sum(pod.dirty_bytes or 0.0 for pod in pods)
-    growth -= sum(pod.dirty_bytes or 0.0 for pod in before.pods)
-    return max(0.0, growth / dt_s)
+def _seen(look: Sample, before: NodeMemory, now_s: float, settings: NodeSettings) -> NodeMemory:
+    """What is known of services and pods after this look, before any law judges it."""
+    watches = services.listen(before.watches, look, now_s=now_s, settings=settings.latency)
+    cpu_level = _mean_level(look, before, settings)
+    # No pod in the look means that none was read, unless there is none any more.
+    if look.offline or (before.pods and not look.signals.offline_tasks):
+        before = replace(before, watches=watches, cpu_level=cpu_level)
+        return _pods_seen(before, look, now_s, settings)
+    if watches is before.watches and cpu_level == before.cpu_level:
+        return before
+    return replace(before, watches=watches, cpu_level=cpu_level)
+
+
+def _mean_level(look: Sample, before: NodeMemory, settings: NodeSettings) -> float:
+    """A single tick's stall proves nothing: exponentially weighted over `evident_s`."""
+    level = cpu.level_of(look.signals, settings)
+    if level == before.cpu_level:
+        return level
+    share = min(1.0, look.signals.covered_s / settings.evident_s)
+    return before.cpu_level + share * (level - before.cpu_level)
+
+
+def _pods_seen(
+    before: NodeMemory, look: Sample, now_s: float, settings: NodeSettings
+) -> NodeMemory:
+    """Blame after a look at some of the pods; the others are the very values of before."""
+    known = {id(pod) for pod in before.pods}
+    read = [pod for pod in look.offline if id(pod) not in known]
+    on_cpu, on_disk = before.blame_cpu, before.blame_disk
+    if gone := {pod.uid for pod in before.pods} - {pod.uid for pod in look.offline}:
+        on_cpu, on_disk = without(on_cpu, gone), without(on_disk, gone)
+        if before.cpu.whom in gone:
+            before = replace(before, cpu=cpu.released(before.cpu))
+    disk_level = before.disk.level
+    if look.disk is not None:
+        disk_level = disk.level_of(look.disk, before.disk, settings.disk)
+    cpu_uses = {pod.uid: pod.cpu_cores or 0.0 for pod in read}
+    disk_uses = {pod.uid: disk.bytes_of(pod) for pod in read}
+    cpu_level = cpu.level_of(look.signals, settings)
+    law = settings.blame
+    return replace(
+        before,
+        pods=look.offline,
+        blame_cpu=observe(on_cpu, cpu_uses, cpu_level, now_s=now_s, settings=law),
+        blame_disk=observe(on_disk, disk_uses, disk_level, now_s=now_s, settings=law),
+    )
 
 
 def _suspects(
@@ -200,9 +236,7 @@ def _suspects(
     net = seen.network
     sends = now_s - net.sent_s < settings.recent_s
     return (
-        Suspect(
-            CPU, cpu.level_of(sample.signals, settings), cpu.batch_runs(sample.signals, settings)
-        ),
+        Suspect(CPU, seen.cpu_level, cpu.batch_runs(sample.signals, settings)),
         Suspect(DISK, disk_level, disk.is_active(batch, settings.disk)),
         Suspect(MEMORY, seen.memory.verdict.level, seen.memory.stage > 0),
         Suspect(NETWORK, net.verdict.level, sends),
@@ -237,8 +271,8 @@ def _on_disk(case: _Case) -> tuple[DiskMemory, list[Action]]:
         sample.disk,
         seen.disk,
         batch,
+        latency=case.latency,
         alarm=case.culprit.resource == DISK,
-        within=case.latency.within,
         now_s=case.now_s,
         settings=settings.disk,
     )
@@ -249,7 +283,6 @@ def _batch_on_disk(sample: Sample, seen: NodeMemory, suspect: str) -> BatchOnDis
         seen.pods,
         blamed=suspect,
         offline_cores=sample.signals.offline_used_cores,
-        dirty_growth=seen.dirty_growth_bytes_per_s,
     )
 
 
@@ -258,7 +291,12 @@ def _on_memory(case: _Case) -> tuple[RoomMemory, list[Action]]:
     if look is None:
         return seen.memory, []
     return decide_memory(
-        look, seen.memory, seen.pods, now_s=case.now_s, settings=case.settings.memory
+        look,
+        seen.memory,
+        seen.pods,
+        asked={task.task: task.memory_bytes for task in case.sample.signals.offline_tasks},
+        now_s=case.now_s,
+        settings=case.settings.memory,
     )
 
 
@@ -285,6 +323,20 @@ def _gone(
         return None
     suspect = blamed(seen.blame_disk if cause == "io" else seen.blame_cpu, settings.blame)
     return chosen(cause, case.sample, seen.pods, suspect, now_s=now_s, settings=settings)
+
+
+def _stepped_s(memory: NodeMemory) -> float:
+    """When a ladder last took a step."""
+    return max(memory.cpu.state.ladder.since_s, memory.disk.ladder.since_s)
+
+
+def _doubted(
+    culprit: Culprit, memory: NodeMemory, now_s: float, settings: NodeSettings
+) -> tuple[Culprit, float]:
+    """An alarm that no pressure speaks for is believed when it rings again: bursts ring once."""
+    if now_s - memory.doubted_s <= settings.latency.doubt_s:
+        return culprit, memory.doubted_s
+    return NOBODY, now_s
 
 
 def _loudest(verdicts: Verdicts) -> Verdict:

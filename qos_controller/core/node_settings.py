@@ -50,8 +50,17 @@ class LatencySettings:
     """Time constant of the counts by which a service is said to be within its SLO."""
     enough_requests: float = 20.0
     """Fewer answers than this in the window prove nothing."""
+    few_slow: float = 2.0
+    """Fewer slow answers than this in the window hold nothing back."""
     fresh_s: float = 0.5
-    """A feed silent for longer proves nothing: who is stalled answers nobody."""
+    """A feed silent for longer proves nothing: who is stalled answers nobody. A busy one has to
+    answer sooner: ten times its usual gap, but at least `least_gap_s`."""
+    least_gap_s: float = 0.06
+    """Two ticks and a bit."""
+    doubt_s: float = 1.0
+    """An alarm that no pressure speaks for is believed if it is the second in this time."""
+    settle_s: float = 0.15
+    """An alarm so soon after a step is about requests from before it."""
     slack_share: float = 0.3
     """The slowest answer this much below the bound: online is well, whatever the pressure says."""
 
@@ -68,8 +77,8 @@ class BlameSettings:
     """Its correlation x use must be this many times the next pod's."""
     window_s: float = 10.0
     """Time constant of means and covariances."""
-    samples: float = 3.0
-    """Looks at all pods before anybody is blamed."""
+    looks: int = 3
+    """Looks before anybody is blamed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,8 +97,13 @@ class DiskSettings:
     """Time constant by which the usual latency and stall are learned while batch is silent."""
     idle_bytes_per_s: float = 1.0 * _MIB
     """Batch that reads and writes less than this is not the cause of anything."""
+    name_within_s: float = 1.0
+    """The node's own counters are seen at once, each pod's later: if by then no pod is found to
+    use the disk, all are let go."""
     min_bytes_per_s: float = 8.0 * _MIB
     """What stage 2 leaves a pod: direct writers at 5-20 MB/s no longer show in online's p99."""
+    start_share: float = 0.02
+    """Where a direct writer's growth begins after stage 2; a buffered one's at its floor."""
     min_cores: float = 0.02
     """The least CPU of a paced writer: enough to end a transaction."""
     growth_share_per_s: float = 0.05
@@ -108,8 +122,9 @@ class DiskSettings:
     """A pod with more dirty pages writes through the page cache, which no throttle sees."""
     period_s: float = 0.01
     """Period of the quota that paces a buffered writer: smoother than freezing it by turns."""
-    min_run_share: float = 0.3
-    """The least CPU that stage 1 leaves a buffered writer, as a share of what it used."""
+    min_run_share: float = 0.35
+    """The least CPU that stage 1 leaves a buffered writer, as a share of what it used: about 30 %
+    of what it wrote alone."""
     floor_run_share: float = 0.1
     """The same at stage 2."""
 
@@ -120,15 +135,15 @@ class MemorySettings:
 
     reclaim_share: float = 0.10
     """Available below this share of capacity: batch gives some back."""
-    reclaim_left_s: float = 5.0
+    reclaim_left_s: float = 3.0
     limit_share: float = 0.06
     """Below this batch may not grow any more."""
-    limit_left_s: float = 2.0
+    limit_left_s: float = 1.0
     """1-4 GiB/s leave so little time that the limit must come before reclaim has an effect."""
     evict_share: float = 0.03
     """Below this one must go."""
     evict_after_s: float = 0.5
-    """The limit did not help for this long while memory still falls: one must go."""
+    """The limit stood for so long and the first watermark is not reached again: one must go."""
     full_limit_share: float = 0.10
     """Memory stall of online that counts as harm, wherever the watermarks are."""
     growth_s: float = 0.3
@@ -137,6 +152,8 @@ class MemorySettings:
     """Growth counts only where less than this share of capacity is available."""
     reclaim_every_s: float = 0.25
     """Time between two reclaims: the kernel needs some for each."""
+    reclaim_least_bytes: float = 32.0 * _MIB
+    """Less is not worth asking for."""
     reclaim_max_share: float = 0.25
     """At most this share of a pod's memory is pushed out at once."""
     hold_s: float = 5.0
@@ -203,5 +220,7 @@ class NodeSettings:
     """How many, as a share of all; at least one whole core (two CPUs)."""
     evident_level: float = 0.5
     """A latency alarm goes to the resource whose pressure is highest, if at least so high."""
+    evident_s: float = 0.2
+    """Time constant of the CPU's level that is evidence: a single tick's stall is noise."""
     recent_s: float = 1.0
     """A resource's last level counts so long for attribution, since not each tick looks at all."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from qos_controller.core.decision import Action, SetDisk
@@ -68,7 +68,9 @@ def begun(held: tuple[Held, ...], settings: DiskSettings) -> Pace:
 
 def tightened(pace: Pace, held: tuple[Held, ...], settings: DiskSettings) -> Pace:
     """Half again, and for all who use the disk now: the first one alone was not enough."""
-    return Pace(_joined(pace.held, held), settings.ladder.backoff * pace.share, pace.share)
+    held = _joined(pace.held, held)
+    share = max(_least_share(held, settings), settings.ladder.backoff * pace.share)
+    return Pace(held, share, pace.share)
 
 
 def least(pace: Pace, held: tuple[Held, ...]) -> Pace:
@@ -80,20 +82,34 @@ def least(pace: Pace, held: tuple[Held, ...]) -> Pace:
 
 def grown(pace: Pace, dt_s: float, settings: DiskSettings) -> Pace:
     """One step back; `FREE` once the share is whole."""
-    share = min(pace.share, settings.floor_run_share) if pace.is_least else pace.share
+    share = pace.share
+    if pace.is_least:
+        is_paced = any(held.buffered for held in pace.held)
+        share = settings.floor_run_share if is_paced else settings.start_share
     is_probe = share >= settings.safe_share * pace.hurt_share
     rate = settings.growth_share_per_s * (settings.probe_share if is_probe else 1.0)
     share += rate * dt_s
     return FREE if share >= 1.0 else Pace(pace.held, share, pace.hurt_share)
 
 
+def named(pace: Pace, pods: Iterable[PodUse], settings: DiskSettings) -> Pace:
+    """All together become those who really use the disk, as soon as they are known.
+
+    They are seen while they are held back, so what they did before is reckoned from the share.
+    """
+    if not pace.held or pace.held[0].pod:
+        return pace
+    held = tuple(
+        replace(one, bytes_per_s=one.bytes_per_s / pace.share, cores=one.cores / pace.share)
+        for one in users(pods, settings)
+    )
+    return replace(pace, held=held) if held else pace
+
+
 def quotas(pace: Pace, settings: DiskSettings) -> dict[str, float]:
     """Cores of each paced writer, by pod."""
-    run = max(settings.min_run_share, _in_steps(pace.share))
-    if pace.is_least:
-        run = settings.floor_run_share
     return {
-        held.pod: max(settings.min_cores, run * held.cores)
+        held.pod: max(settings.min_cores, _share_of(held, pace, settings) * held.cores)
         for held in pace.held
         if held.buffered and held.cores > 0.0
     }
@@ -101,9 +117,8 @@ def quotas(pace: Pace, settings: DiskSettings) -> dict[str, float]:
 
 def limits(pace: Pace, settings: DiskSettings) -> dict[str, float]:
     """Bytes a second of each whose I/O a throttle can see, by pod."""
-    share = 0.0 if pace.is_least else _in_steps(pace.share)
     return {
-        held.pod: max(settings.min_bytes_per_s, share * held.bytes_per_s)
+        held.pod: max(settings.min_bytes_per_s, _share_of(held, pace, settings) * held.bytes_per_s)
         for held in pace.held
         if held.bytes_per_s >= settings.idle_bytes_per_s
     }
@@ -126,12 +141,26 @@ def _held(pod: PodUse, settings: DiskSettings) -> Held:
     return Held(pod.uid, rate, pod.cpu_cores or 0.0, buffered)
 
 
+def _share_of(held: Held, pace: Pace, settings: DiskSettings) -> float:
+    """A buffered writer keeps more: its writes cost online less, and its owner waits for them."""
+    if pace.is_least:
+        return settings.floor_run_share if held.buffered else 0.0
+    share = _in_steps(pace.share)
+    return max(settings.min_run_share, share) if held.buffered else share
+
+
 def _in_steps(share: float) -> float:
     """A smaller step is not worth a write."""
     return math.ceil(100.0 * share) / 100.0
 
 
+def _least_share(held: tuple[Held, ...], settings: DiskSettings) -> float:
+    """Below it a share would hold nobody back any further."""
+    direct = any(not one.buffered for one in held)
+    return settings.start_share if direct else settings.min_run_share
+
+
 def _joined(old: tuple[Held, ...], new: tuple[Held, ...]) -> tuple[Held, ...]:
     """Who is held already keeps the measure of what it did before it was."""
-    known = {held.pod for held in old}
+    known = {held.pod for held in old} | {""}
     return (*old, *(held for held in new if held.pod not in known))

@@ -1,8 +1,9 @@
 """One look at the node, resource by resource: what `decide_node` is told each tick.
 
 Always holds: what could not be read is None, never 0; rates are means over `covered_s` of the
-signals; a tuple of pods keeps the order of the book. A resource is None in the ticks in which it
-was not looked at, so that nothing is believed twice; pods that are not managed are in no tuple.
+signals; a tuple of pods keeps the order of the book. A resource that was not looked at in this tick
+is None or the very object of the last look, so that nothing is believed twice (the same holds for
+each pod); pods that are not managed are in no tuple.
 """
 
 from __future__ import annotations
@@ -27,8 +28,6 @@ class PodUse:
     """Its pages that are dirty or being written back."""
     memory_bytes: float | None = None
     """Working set: use less inactive file pages, as kubelet counts it."""
-    memory_request_bytes: float = 0.0
-    """What it asked for; who is furthest over it gives first."""
     sent_bytes_per_s: float | None = None
 
 
