@@ -50,6 +50,16 @@ class Pressure:
         self.some_share = _share(self._some.see(_total(some), now_s, still_s=still_s))
         self.full_share = _share(self._full.see(_total(full), now_s, still_s=still_s))
 
+    def read_some(self, now_s: float) -> float | None:
+        """As `read`, for `some` alone; a file is read either way, never both."""
+        if now_s >= self._next_s:
+            self._next_s = now_s + SHORTEST_S
+            text = self._file.read() or b""
+            end = text.find(b"\n")
+            some = _total(text if end < 0 else text[:end])
+            self.some_share = _share(self._some.see(some, now_s))
+        return self.some_share
+
     def close(self) -> None:
         """Lets go of the file."""
         self._file.close()
