@@ -3,7 +3,8 @@
 Online's group outweighs batch's so far that the kernel preempts batch at once, so calm has no quota
 (`Settings.feed_forward` brings one back for nodes with shared siblings). Always holds: while no
 batch runs nothing climbs; clients that are well outrank the kernel's stall counters; without proof
-that batch is to blame the ladder stays at stage 1, where each further alarm halves the quota again.
+that batch is to blame the ladder stays at stage 1, where each further alarm halves the quota again;
+who hardly runs is neither frozen nor evicted; while clients suffer nothing grows.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from qos_controller.core.sample import Sample
 from qos_controller.core.services import Latency
 from qos_controller.core.signals import Signals
 from qos_controller.core.stale import is_news
-from qos_controller.core.state import CALM, EVICT, MINIMUM, THROTTLE, NodeState
+from qos_controller.core.state import CALM, EVICT, FREEZE, MINIMUM, THROTTLE, NodeState
 from qos_controller.core.tick import Tick
 
 _ABSENT = Reason("cpu calm: no quota; batch does not run, so online's stall of {0:.2f} is its own")
@@ -142,15 +143,40 @@ def _judged(
     """The pressure that counts, and the stage that it can justify."""
     level, latency = level_of(signals, settings), evidence.latency
     stage = before.state.ladder.stage
-    if not batch_runs(signals, settings) and stage == CALM:
+    if stage == CALM and not batch_runs(signals, settings):
         return Pressure(0.0, "cpu"), CALM
+    highest = _justified(signals, stage, evidence, settings)
     if evidence.alarm:
-        loudest = max(level, latency.level)
-        return Pressure(loudest, "latency", alarm=True), EVICT if evidence.proven else THROTTLE
+        return Pressure(max(level, latency.level), "latency", alarm=True), highest
+    if latency.hurt and stage > CALM:
+        level = max(level, 1.0)
     if latency.slack:
         # Growth is allowed: clients would say if it hurt.
-        return Pressure(min(level, 0.9 * settings.cpu.calm_level), "cpu"), THROTTLE
-    return Pressure(level, "cpu"), THROTTLE if latency.within else EVICT
+        level = min(level, 0.9 * settings.cpu.calm_level)
+    return Pressure(level, "cpu"), highest
+
+
+def _justified(signals: Signals, stage: int, evidence: CpuEvidence, settings: NodeSettings) -> int:
+    """How far the ladder may climb on what is known.
+
+    Nobody is frozen who hardly runs: online then works off what piled up. Nobody is evicted for the
+    CPU on the word of a counter: only clients that still suffer can ask for that.
+    """
+    cap = FREEZE
+    if evidence.alarm:
+        cap = EVICT if evidence.proven else THROTTLE
+    elif evidence.latency.within:
+        cap = THROTTLE
+    if stage >= MINIMUM and not _runs_beyond_its_minimum(signals, settings):
+        return min(cap, MINIMUM)
+    return cap
+
+
+def _runs_beyond_its_minimum(signals: Signals, settings: NodeSettings) -> bool:
+    """A period's whole quota may fall into one short look, so twice the minimum is still it."""
+    law = settings.cpu
+    least = max(law.innocent_share, 4.0 * law.min_quota_share)
+    return signals.offline_used_cores >= least * signals.capacity_cores
 
 
 def _whole(after: NodeState, tick: Tick) -> NodeState:

@@ -23,6 +23,7 @@ from qos_controller.core.pace import FREE, Held, Pace
 from qos_controller.core.pressure import Pressure
 from qos_controller.core.quota import is_rested
 from qos_controller.core.sample import DiskSample, PodUse
+from qos_controller.core.services import Latency
 from qos_controller.core.settings import Settings
 from qos_controller.core.state import (
     CALM,
@@ -138,8 +139,8 @@ def decide_disk(
     before: DiskMemory,
     batch: BatchOnDisk,
     *,
+    latency: Latency,
     alarm: bool,
-    within: bool,
     now_s: float,
     settings: DiskSettings,
 ) -> tuple[DiskMemory, list[Action]]:
@@ -160,8 +161,8 @@ def decide_disk(
             judged,
             before,
             batch,
+            latency=latency,
             alarm=alarm,
-            within=within,
             now_s=now_s,
             dt_s=dt_s,
             settings=settings,
@@ -238,8 +239,8 @@ def _look(
     before: DiskMemory,
     batch: BatchOnDisk,
     *,
+    latency: Latency,
     alarm: bool,
-    within: bool,
     now_s: float,
     dt_s: float,
     settings: DiskSettings,
@@ -247,6 +248,9 @@ def _look(
     """The pressure that counts, and the stage that it can justify."""
     stall = _stall_level(sample, before, settings)
     level = max(stall, _device_level(sample, before, settings))
+    within = latency.within
+    if latency.hurt and before.ladder.stage > CALM:
+        level = max(level, 1.0)
     if alarm or stall > 1.0:
         highest = EVICT if alarm or not within else THROTTLE
     else:

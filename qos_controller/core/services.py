@@ -41,6 +41,8 @@ class Latency:
     """Whose that is."""
     within: bool = False
     """All are within their SLO, and there are enough fresh answers to say so."""
+    hurt: bool = False
+    """Some service answers slowly more often than it may, right now: nothing may grow."""
     slack: bool = False
     """Well within: less than half of what the SLO allows is slow, or all is far below the bound."""
 
@@ -71,23 +73,23 @@ def judged(watches: tuple[Watch, ...], *, now_s: float, settings: LatencySetting
     """What they say together."""
     if not watches:
         return SILENT
-    level, service, within, slack, proofs = 0.0, "", True, True, 0
+    level, service, within, slack, hurt, proofs = 0.0, "", True, True, False, 0
     for watch in watches:
         silent_s = now_s - watch.heard_s
         height = watch.slow_sum * math.exp(-silent_s / settings.forget_s) / settings.alarm
         if height > level:
             level, service = height, watch.service
-        requests = watch.requests * math.exp(-silent_s / settings.window_s)
-        enough = requests >= settings.enough_requests
+        fade = math.exp(-silent_s / settings.window_s)
+        enough = watch.requests * fade >= settings.enough_requests
         if height >= 0.5 or (enough and silent_s > _longest_gap_s(watch, settings)):
             within = False
         elif enough:
             proofs += 1
-            allowed = (1.0 - watch.quantile) * watch.requests
-            within = within and watch.slow <= settings.budget_factor * allowed
-            slack = slack and _has_slack(watch, allowed, settings)
+            slack = slack and _has_slack(watch, settings)
+        if watch.slow * fade >= settings.few_slow and _over_budget(watch, settings):
+            within, hurt = False, True
     within = within and proofs > 0
-    return Latency(level, level > 1.0, service, within, within and slack)
+    return Latency(level, level > 1.0, service, within, hurt, within and slack)
 
 
 def told(watches: tuple[Watch, ...], settings: LatencySettings) -> tuple[Watch, ...]:
@@ -104,8 +106,12 @@ def _longest_gap_s(watch: Watch, settings: LatencySettings) -> float:
     return max(settings.least_gap_s, min(settings.fresh_s, 10.0 / rate_per_s))
 
 
-def _has_slack(watch: Watch, allowed: float, settings: LatencySettings) -> bool:
-    if watch.slow <= 0.5 * allowed:
+def _over_budget(watch: Watch, settings: LatencySettings) -> bool:
+    return watch.slow > settings.budget_factor * (1.0 - watch.quantile) * watch.requests
+
+
+def _has_slack(watch: Watch, settings: LatencySettings) -> bool:
+    if watch.slow <= 0.5 * (1.0 - watch.quantile) * watch.requests:
         return True
     return 0.0 < watch.worst_share <= 1.0 - settings.slack_share
 
