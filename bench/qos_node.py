@@ -31,10 +31,11 @@ from qos_controller.adapters.ticks import TickReader
 from slacktide.testing.cluster.control_plane import control_plane
 from slacktide.testing.node import groups
 from slacktide.testing.node.agent import agent
+from slacktide.testing.node.leftovers import SYSTEM
 from slacktide.testing.node.node import RealNode, real_node
 from slacktide.testing.node.pods import PROJECT, batch, hosted, online, stray
 
-ARMS: Final = ("solo", "nothing")
+ARMS: Final = ("solo", "nothing", "agent")
 CLIENT: Final = "slacktide-node-client"
 WARM: Final = "slacktide-node-warm"
 PORT: Final = 7_000
@@ -102,40 +103,27 @@ def main(quick: bool, repeats: int, names: tuple[str, ...], seed: int) -> None:
     """Measure it."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="slacktide-")))
+        memory = stack.enter_context(tempfile.TemporaryDirectory(dir="/dev/shm"))
         plane = stack.enter_context(control_plane(folder / "plane"))
         plane.controllers()
         node = stack.enter_context(real_node(plane, folder / "node"))
         node.sell(milli=2_000, memory_bytes=16 * GIB)
+        outweigh([os.getpid(), *(process.pid for process in plane.running.values())])
         for scene in SCENES:
             if not names or scene.name in names:
-                with served(node, scene, folder) as address:
-                    stage = Stage(node, scene, folder, address)
+                stage = Stage(node, scene, folder, run_dir=Path(memory))
+                with stage.served():
                     told(scene, stage.played(2 if quick else repeats, seed), seed)
 
 
-@contextmanager
-def served(node: RealNode, scene: Scene, folder: Path) -> Iterator[str]:
-    """The online pod's address while it serves."""
-    run_dir = folder / "run"
-    run_dir.mkdir(exist_ok=True)
-    words = list(scene.server)
-    if words[-1] == "--file":
-        file = folder / "online-file"
-        with file.open("wb") as made:
-            for _ in range(FILE_BYTES >> 24):
-                made.write(os.urandom(1 << 20) * 16)
-        words.append(str(file))
-    tell = ("--tell", str(run_dir / "latency.sock"), "--uid", "default/online")
-    where = ("--host", "0.0.0.0", "--port", str(PORT))  # noqa: S104  the pod's own network
-    program = [sys.executable, "-m", "bench.qos.servers", *words, *where, *tell]
-    given = hosted("/usr/bin/env", f"PYTHONPATH={PROJECT}", *program)
-    given["mounts"].append(folder)
-    pod = online("online", slo=scene.slo, latency_from="datagram", cpu="1", **given)
-    address = str(node.run(pod)["status"]["podIP"])
-    try:
-        yield address
-    finally:
-        node.delete("online")
+def outweigh(others: Sequence[int]) -> None:
+    """Pods, kubelet and `others` weigh more than whatever else this machine does meanwhile."""
+    for pid in others:
+        groups.join(SYSTEM, pid)
+    for top in groups.hierarchies():
+        for group, shares in (("kubepods", "16384"), (SYSTEM, "8192")):
+            with suppress(OSError):
+                (top / group / "cpu.shares").write_text(shares)
 
 
 @dataclass(slots=True)
@@ -145,7 +133,34 @@ class Stage:
     node: RealNode
     scene: Scene
     folder: Path
-    address: str
+    run_dir: Path
+    """Of the agent; in memory, as /run is."""
+    address: str = ""
+
+    @contextmanager
+    def served(self) -> Iterator[None]:
+        """The online pod serves."""
+        words = list(self.scene.server)
+        if words[-1] == "--file":
+            words.append(str(self._file()))
+        tell = ("--tell", str(self.run_dir / "latency.sock"), "--uid", "default/online")
+        where = ("--host", "0.0.0.0", "--port", str(PORT))  # noqa: S104  the pod's own network
+        program = [sys.executable, "-m", "bench.qos.servers", *words, *where, *tell]
+        given = hosted("/usr/bin/env", f"PYTHONPATH={PROJECT}", *program)
+        given["mounts"] += [self.folder, self.run_dir]
+        pod = online("online", slo=self.scene.slo, latency_from="datagram", cpu="1", **given)
+        self.address = str(self.node.run(pod)["status"]["podIP"])
+        try:
+            yield
+        finally:
+            self.node.delete("online")
+
+    def _file(self) -> Path:
+        file = self.folder / "online-file"
+        with file.open("wb") as made:
+            for _ in range(FILE_BYTES >> 24):
+                made.write(os.urandom(1 << 20) * 16)
+        return file
 
     def played(self, repeats: int, seed: int) -> dict[str, list[Episode]]:
         """Each arm's, the arms in turn; the first round only warms up."""
@@ -165,8 +180,8 @@ class Stage:
             stack.enter_context(warm())
             diary = None
             if arm == "agent":
-                running = stack.enter_context(agent(self.node, self.folder / "run"))
-                groups.join("slacktide-node", running.process.pid)
+                running = stack.enter_context(agent(self.node, self.run_dir))
+                groups.join(SYSTEM, running.process.pid)
                 diary = TickReader(running.run_dir / "ticks")
                 stack.callback(diary.close)
                 self.node.wait(lambda: knows(running.run_dir, "online"), "the agent's book")
@@ -196,7 +211,9 @@ class Stage:
         file = self.folder / "plan.json"
         file.write_text(json.dumps(plan))
         answers.unlink(missing_ok=True)
-        return started(CLIENT, [sys.executable, "-m", "bench.qos.client", file, answers])
+        return started(
+            CLIENT, [*REAL_TIME, sys.executable, "-m", "bench.qos.client", file, answers]
+        )
 
     def come(self, arm: str) -> tuple[float, float]:
         """Lets batch in; when its first process ran, and when the agent first wrote for it."""
@@ -261,7 +278,7 @@ def limited(uid: str) -> bool:
 @contextmanager
 def warm() -> Iterator[None]:
     """A spinner a CPU that runs only where nobody else wants to: no CPU falls asleep."""
-    spinners = [started(WARM, ["/bin/sh", "-c", "while :; do :; done"]) for _ in range(_CPUS)]
+    spinners = [started(WARM, SPINNER) for _ in range(_CPUS)]
     try:
         yield
     finally:
@@ -273,23 +290,33 @@ def warm() -> Iterator[None]:
 
 
 _CPUS: Final = os.cpu_count() or 1
+REAL_TIME: Final = ("chrt", "--fifo", "1")  # on a machine of its own it would not wait either
+SPINNER: Final = ("chrt", "--idle", "0", "/bin/sh", "-c", "while :; do :; done")
 
 
 def started(group: str, command: Sequence[str | Path]) -> subprocess.Popen[bytes]:
-    """A program in a group of its own: the client's heavier than all, the spinners' idle."""
-    process = subprocess.Popen(command, cwd=PROJECT)  # noqa: S603  the bench's own commands
+    """A program in a group of its own: the client's heavier than all, the spinners' lightest."""
+    gated = ["/bin/sh", "-c", 'read _; exec "$@"', "sh", *command]
+    process = subprocess.Popen(gated, cwd=PROJECT, stdin=subprocess.PIPE)  # noqa: S603
     groups.join(group, process.pid)
     for top in groups.hierarchies():
         for name, value in _WEIGHTS[group]:
             with suppress(OSError):
                 if (top / group / name).exists():
                     (top / group / name).write_text(value)
+    _open(process)
     return process
 
 
+def _open(process: subprocess.Popen[bytes]) -> None:
+    assert process.stdin is not None  # noqa: S101  it is a pipe
+    process.stdin.write(b"\n")
+    process.stdin.close()
+
+
 _WEIGHTS: Final = {
-    CLIENT: (("cpu.shares", "262144"), ("cpu.weight", "10000")),
-    WARM: (("cpu.idle", "1"),),
+    CLIENT: (("cpu.shares", "262144"), ("cpu.weight", "10000"), ("cpu.rt_runtime_us", "300000")),
+    WARM: (("cpu.shares", "2"), ("cpu.weight", "1")),
 }
 
 

@@ -16,13 +16,14 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
 from bench.qos.groups import ROOT
 from bench.qos.koordinator import Koordinator
 from bench.qos.rig import HERE, Rig
+from bench.qos.wire import RATE_MBIT
 from qos_controller.adapters.ticks import Event, Tick, TickReader
 
 
@@ -61,23 +62,10 @@ class Arm:
 
 
 class Solo(Arm):
-    """Online alone, with a spinner a CPU that yields to everything, so that no CPU sleeps."""
+    """Online alone."""
 
     name = "solo"
     with_batch = False
-
-    def __enter__(self) -> Self:
-        """Starts the spinners."""
-        super().__enter__()
-        spin = ["chrt", "--idle", "0", "/bin/sh", "-c", "while :; do :; done"]
-        for _ in range(os.cpu_count() or 1):
-            self.rig.warm.start(spin)
-        return self
-
-    def __exit__(self, *told: object) -> None:
-        """Ends them."""
-        self.rig.warm.kill()
-        self.rig.plain()
 
 
 class Shares(Arm):
@@ -121,13 +109,14 @@ class Ours(Arm):
         (self.rig.run_dir / "ticks").unlink(missing_ok=True)
         self._read = self._events = 0
         self._reader: TickReader | None = None
+        self._inode = 0
         self._wishes = Wishes(self.rig)
         self.rig.write_book()
         self._log = (self.rig.folder / "agent.log").open("ab")
         self._process = self.rig.agent.start(
             self._command(), environment={"PYTHONPATH": str(HERE)}, output=self._log.fileno()
         )
-        self._until(lambda: self._ticking(), self.ready_s, "the agent did not start to tick")
+        self._until(self._ticking, self.ready_s, "the agent did not start to tick")
         return self
 
     def __exit__(self, *told: object) -> None:
@@ -175,7 +164,8 @@ class Ours(Arm):
     def _command(self) -> list[str]:
         agent = [sys.executable, "-m", "slacktide.cli", "serve", "agent", "--alone"]
         agent += ["--run-dir", str(self.rig.run_dir), "--cgroup-root", str(ROOT)]
-        agent += ["--pods-root", self.rig.top.path]
+        agent += ["--pods-root", self.rig.top.path, "--own-group", self.rig.agent.path]
+        agent += ["--port", "0", "--latency-port", "0", "--link-mbps", str(RATE_MBIT)]
         return [*self.rig.wire.node, *agent] if self.rig.wire else agent
 
     def _open(self) -> TickReader | None:
@@ -193,9 +183,9 @@ class Ours(Arm):
         reader = self._open()
         return reader is not None and reader.counts[0] > 4
 
-    def _until(self, true: object, limit_s: float, otherwise: str) -> None:
+    def _until(self, true: Callable[[], bool], limit_s: float, otherwise: str) -> None:
         deadline_s = time.monotonic() + limit_s
-        while callable(true) and not true():
+        while not true():
             if time.monotonic() > deadline_s or self._process.poll() is not None:
                 log = (self.rig.folder / "agent.log").read_text()[-2_000:]
                 raise RuntimeError(f"{otherwise}; its log ends: {log}")
@@ -226,9 +216,9 @@ class Wishes:
         while not self._over.is_set():
             try:
                 wish = json.loads(self._socket.recv(65_536))
-            except (TimeoutError, ValueError):
+            except TimeoutError:
                 continue
-            if wish:
+            if wish.get("wish") == "evict":
                 self._rig.evict(time.monotonic())
 
 

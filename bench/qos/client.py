@@ -1,4 +1,6 @@
-"""The open-loop client: python -m bench.qos.client PLAN.json ANSWERS
+"""The open-loop client.
+
+python -m bench.qos.client PLAN.json ANSWERS
 
 It sends at times fixed beforehand and stamps each request with the time it was *meant* to go, so a
 client held up by a slow server or by a busy machine cannot hide the wait (coordinated omission).
@@ -61,7 +63,7 @@ def main() -> None:
     """Reads the plan, asks, writes the answers."""
     plan = json.loads(Path(sys.argv[1]).read_text())
     exchange: Exchange = (
-        Connections(plan["host"], plan["port"], plan["path"])
+        Connections(plan["host"], plan["port"], plan["path"], fresh=plan["fresh"])
         if plan["path"]
         else Datagrams(plan["host"], plan["port"])
     )

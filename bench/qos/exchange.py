@@ -55,53 +55,75 @@ class Datagrams:
 
 
 class Connections:
-    """HTTP/1.1 over as many kept connections as there are requests on their way."""
+    """HTTP/1.1, a connection for each request on its way; kept, or `fresh` ones."""
 
-    def __init__(self, host: str, port: int, path: str) -> None:
+    def __init__(self, host: str, port: int, path: str, *, fresh: bool) -> None:
         self._address = (host, port)
-        self._ask = f"GET {path} HTTP/1.1\r\nHost: online\r\nAccept-Encoding: gzip\r\n\r\n".encode()
+        last = "Connection: close\r\n" if fresh else ""
+        self._ask = (
+            f"GET {path} HTTP/1.1\r\nHost: online\r\nAccept-Encoding: gzip\r\n{last}\r\n"
+        ).encode()
+        self._fresh = fresh
         self._idle: list[socket.socket] = []
         self._asked: dict[socket.socket, int] = {}
         self._got: dict[socket.socket, bytearray] = {}
+        self._connecting: set[socket.socket] = set()
 
     def send(self, request: int) -> None:
-        """On an idle connection, else on a new one."""
-        connection = self._idle.pop() if self._idle else self._connected()
+        """On an idle connection, else on a new one as soon as that is made."""
+        connection = self._idle.pop() if self._idle else self._begun()
         self._asked[connection] = request
         self._got[connection] = bytearray()
+        if connection not in self._connecting:
+            self._say(connection)
+
+    def answers(self, timeout_s: float) -> list[tuple[int, float]]:
+        """Those whose last byte has come."""
+        ready, made, _ = select.select(
+            list(self._asked), list(self._connecting), [], max(timeout_s, 0.0)
+        )
+        for connection in made:
+            self._connecting.discard(connection)
+            self._say(connection)
+        return [found for connection in ready if (found := self._read(connection))]
+
+    def _begun(self) -> socket.socket:
+        connection = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.connect_ex(self._address)
+        self._connecting.add(connection)
+        return connection
+
+    def _say(self, connection: socket.socket) -> None:
         try:
             connection.send(self._ask)
         except OSError:
             self._lose(connection)
 
-    def answers(self, timeout_s: float) -> list[tuple[int, float]]:
-        """Those whose last byte has come."""
-        ready = select.select(list(self._asked), [], [], max(timeout_s, 0.0))[0]
-        found = []
-        for connection in ready:
-            try:
-                data = connection.recv(1 << 20)
-            except BlockingIOError:
-                continue
-            except OSError:
-                data = b""
-            if not data:
-                self._lose(connection)
-                continue
-            self._got[connection] += data
-            if complete(self._got[connection]):
-                found.append((self._asked.pop(connection), time.monotonic()))
-                self._idle.append(connection)
-        return found
-
-    def _connected(self) -> socket.socket:
-        connection = socket.create_connection(self._address, timeout=1)
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        connection.setblocking(False)
-        return connection
+    def _read(self, connection: socket.socket) -> tuple[int, float] | None:
+        try:
+            data = connection.recv(1 << 20)
+        except BlockingIOError:
+            return None
+        except OSError:
+            data = b""
+        if not data:
+            self._lose(connection)
+            return None
+        self._got[connection] += data
+        if not complete(self._got[connection]):
+            return None
+        request = self._asked.pop(connection)
+        if self._fresh:
+            self._lose(connection)
+        else:
+            self._idle.append(connection)
+        return request, time.monotonic()
 
     def _lose(self, connection: socket.socket) -> None:
         self._asked.pop(connection, None)
+        self._got.pop(connection, None)
+        self._connecting.discard(connection)
         connection.close()
 
 

@@ -18,18 +18,18 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-
-import msgspec
+from typing import Self
 
 from bench.qos.groups import HEAVIEST, PREFIX, Group, hierarchies, left_behind
 from bench.qos.nginx import start_nginx
-from bench.qos.scenes import Scene, Server
+from bench.qos.scenes import Scene
 from bench.qos.wire import Wire
+from qos_controller.adapters.book_file import NAME, write_book
 from qos_controller.core.pods import Book, Feed, Pod, Slo
 
+MEMORY = Path("/dev/shm")  # noqa: S108 -- a tmpfs, as /run is: a rename on a busy disk waits for it
 HERE = Path(__file__).parents[2]
 ONLINE = "a0000000-0000-4000-8000-000000000001"
-BATCH = "b0000000-0000-4000-8000-000000000002"
 DIRTY = {"dirty_ratio": "20", "dirty_background_ratio": "10"}
 """The kernel's own defaults, whatever the machine was set to."""
 FILE_BYTES = {"disk": 1 << 30, "cached": 512 << 20, "memory": 256 << 20}
@@ -42,23 +42,23 @@ class Rig:
     def __init__(self, scene: Scene, folder: Path) -> None:
         self.scene = scene
         self.folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=folder))
-        self.run_dir = self.folder / "run"
+        self.run_dir = MEMORY / f"{PREFIX}{os.getpid()}"
         self.top = Group(f"{PREFIX}{os.getpid()}")
         self.kubepods = self.top / "kubepods"
         self.online = self.kubepods / "burstable" / f"pod{ONLINE}"
         self.besteffort = self.kubepods / "besteffort"
-        where = self.kubepods / "burstable" if scene.ordinary else self.besteffort
-        self.batch = where / f"pod{BATCH}"
-        self.client, self.agent, self.warm = (
-            self.top / name for name in ("client", "agent", "warm")
-        )
+        self.batch_uid = ""
+        self.batch = self.besteffort / "pod"
+        self._batches = 0
+        self.client, self.agent = self.top / "client", self.top / "agent"
         self.wire = Wire(f"{PREFIX}{os.getpid()}") if scene.server == "static" else None
         self.evictions: list[float] = []
         self.port = _free_port()
+        self._awake = keep_awake()
         self._dirty = {name: _sysctl(name) for name in DIRTY}
         self._dirty |= {n: _sysctl(n) for n in ("dirty_bytes", "dirty_background_bytes")}
 
-    def __enter__(self) -> Rig:
+    def __enter__(self) -> Self:
         """Everything but batch is there and warm."""
         try:
             self._make()
@@ -73,6 +73,7 @@ class Rig:
 
     def close(self) -> None:
         """Leaves nothing behind."""
+        os.close(self._awake)
         _join(Group(""))
         self.top.remove()
         if self.wire:
@@ -80,7 +81,8 @@ class Rig:
         for name, value in self._dirty.items():
             if value != "0":
                 _set_sysctl(name, value)
-        shutil.rmtree(self.folder, ignore_errors=True)
+        for folder in (self.folder, self.run_dir):
+            shutil.rmtree(folder, ignore_errors=True)
 
     def plain(self) -> None:
         """Weights and limits as kubelet sets them; a batch pod that is not there is not missed."""
@@ -97,6 +99,14 @@ class Rig:
         for name, value in DIRTY.items():
             _set_sysctl(name, value)
 
+    def expect_batch(self) -> None:
+        """A new batch pod is bound to this node: the book knows it before kubelet makes it."""
+        self._batches += 1
+        self.batch_uid = f"b0000000-0000-4000-8000-{self._batches:012d}"
+        where = self.kubepods / "burstable" if self.scene.ordinary else self.besteffort
+        self.batch = where / f"pod{self.batch_uid}"
+        self.write_book()
+
     def make_batch(self) -> None:
         """The batch pod's groups, as kubelet makes them."""
         (self.batch / "main").make()
@@ -110,9 +120,17 @@ class Rig:
         dear = 'echo 1000 > /proc/self/oom_score_adj; exec "$@"'
         return ["/bin/sh", "-c", dear, "batch", *command]
 
+    def start_batch(self, *, wait: bool) -> subprocess.Popen[bytes]:
+        """Its container; with `wait` it begins when told."""
+        within = self.wire.batch if self.wire else ()
+        return (self.batch / "main").start(self.batch_command(), wait=wait, within=within)
+
     def end_batch(self) -> None:
         """The pod goes, with its groups and files, and the disk comes to rest."""
-        self.batch.remove()
+        if self.batch_uid:
+            self.batch.remove()
+        self.batch_uid = ""
+        self.write_book()
         shutil.rmtree(self.folder / "batch", ignore_errors=True)
         if self.scene.counts == "written":
             settle_disk()
@@ -138,7 +156,7 @@ class Rig:
             feed=feed,
         )
         batch = Pod(
-            uid=BATCH,
+            uid=self.batch_uid,
             namespace="bench",
             name="batch",
             batch=True,
@@ -148,10 +166,12 @@ class Rig:
             started_s=time.time(),
             ips=self.wire.batch_ips if self.wire else (),
         )
-        book = Book(node="bench", written_s=time.time(), pods=(online, batch))
-        fresh = self.run_dir / "pods.json.new"
-        fresh.write_bytes(msgspec.json.encode(book))
-        fresh.replace(self.run_dir / "pods.json")
+        book = Book(
+            node="bench",
+            written_s=time.time(),
+            pods=(online, batch) if self.batch_uid else (online,),
+        )
+        write_book(self.run_dir / NAME, book)
 
     def start_client(
         self, phases: Sequence[tuple[float, float, float]], seed: int, answers: Path
@@ -161,6 +181,8 @@ class Rig:
             "host": self.wire.online_ips[0] if self.wire else "127.0.0.1",
             "port": self.port,
             "path": "/file" if self.scene.server in {"nginx", "static"} else "",
+            # A kept connection stays with one worker of nginx, however busy that one is.
+            "fresh": self.scene.server == "nginx",
             "phases": phases,
             "seed": seed,
         }
@@ -183,32 +205,40 @@ class Rig:
 
     def _make(self) -> None:
         self.run_dir.mkdir()
-        for group in (self.client, self.agent, self.warm, self.online / "main"):
+        for group in (self.client, self.agent, self.online / "main"):
             group.make()
         self.besteffort.make()
         _join(self.client)
-        self.warm.write("cpu.shares", 2)
         for group in (self.top, self.client):
             group.write("cpu.rt_runtime_us", 300_000)
         self.plain()
         if self.wire:
             self.wire.make()
         self.write_book()
-        self._make_file(self.scene.server)
+        self._make_files()
         self._start_online()
 
-    def _make_file(self, server: Server) -> None:
-        if server in FILE_BYTES:
-            with (self.folder / "file").open("wb") as file:
-                for _ in range(FILE_BYTES[server] >> 24):
+    def _make_files(self) -> None:
+        sizes = {"file": FILE_BYTES.get(self.scene.server, 0), "stream": self.scene.stream_bytes}
+        for name, size in sizes.items():
+            with (self.folder / name).open("wb") as file:
+                for _ in range(size >> 24):
                     file.write(os.urandom(1 << 20) * 16)
                 file.flush()
                 os.fsync(file.fileno())
+                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
     def _start_online(self) -> None:
         server = self.scene.server
         if server in {"nginx", "static"}:
-            self._online = start_nginx(self.online / "main", self.folder, self.port, self.wire)
+            self._online = start_nginx(
+                self.online / "main",
+                self.folder,
+                port=self.port,
+                uid=ONLINE,
+                run_dir=self.run_dir,
+                wire=self.wire,
+            )
         else:
             self._online = (self.online / "main").start(self._serving(server))
         if server in {"cached", "memory"}:
@@ -216,7 +246,7 @@ class Rig:
             (self.online / "main").start(["/bin/sh", "-c", warm]).wait()
         time.sleep(1.0)
 
-    def _serving(self, server: Server) -> list[str]:
+    def _serving(self, server: str) -> list[str]:
         python = [sys.executable, "-m", "bench.qos.servers", server]
         return [
             "/usr/bin/env",
@@ -238,7 +268,7 @@ def clean(folder: Path) -> list[str]:
     for name in Wire.left_behind():
         Wire(name).close()
         gone.append(name)
-    for path in folder.glob(f"{PREFIX}*"):
+    for path in (*folder.glob(f"{PREFIX}*"), *MEMORY.glob(f"{PREFIX}*")):
         pid = path.name.removeprefix(PREFIX).split("-")[0]
         if not Path("/proc", pid).exists():
             shutil.rmtree(path, ignore_errors=True)
@@ -255,6 +285,22 @@ def settle_disk(limit_s: float = 8.0) -> None:
             return
         os.sync()
         time.sleep(0.05)
+
+
+def keep_awake() -> int:
+    """Keeps idle CPUs polling while the descriptor is open, in every arm alike.
+
+    A halted virtual CPU wakes slowly, so online alone would look slower than online beside batch. A
+    spinner a CPU would do the same, but the kernel then finds no idle CPU to wake a task on
+    (SIS_UTIL counts the spinners' use) and piles online up on one (measured: p99 of seconds).
+    Source: Linux Documentation/power/pm_qos_interface.rst; drivers/cpuidle/governors/haltpoll.c.
+    """
+    try:
+        fd = os.open("/dev/cpu_dma_latency", os.O_WRONLY)
+    except OSError:
+        return os.open("/dev/null", os.O_WRONLY)
+    os.write(fd, (0).to_bytes(4, sys.byteorder))
+    return fd
 
 
 def ends_well() -> None:

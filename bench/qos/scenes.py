@@ -47,6 +47,8 @@ class Scene:
     less_often: int = 1
     """Other arms than ours take part in every so many-th episode."""
     most_repeats: int = 1_000
+    stream_bytes: int = 0
+    """Size of a file made before, for batch to read."""
     node_bytes: int = 0
     """Memory limit of all pods together; 0: none."""
     pids: int = 1024
@@ -91,12 +93,9 @@ def growth(_: Path) -> Sequence[str]:
 
 
 def thrash(folder: Path) -> Sequence[str]:
-    """Two readers stream 8 GiB through the page cache, again and again."""
-    file = folder / "stream"
-    return _shell(
-        f"truncate -s 8G {file}; for i in 1 2; do (while :; do cat {file} >/dev/null; done) & "
-        "done; wait"
-    )
+    """Two readers stream a file that is larger than the page cache, again and again."""
+    read = f"while :; do cat {folder.parent}/stream >/dev/null; done"
+    return _shell(f"({read}) & sleep 0.7; {read}")
 
 
 SCENES = (
@@ -142,7 +141,7 @@ SCENES = (
         server="disk",
         batch=disk_writers,
         rate_per_s=200.0,
-        bound_s=0.015,
+        bound_s=0.002,
         creeps=True,
         counts="written",
         pre_s=0.8,
@@ -155,7 +154,7 @@ SCENES = (
         server="disk",
         batch=lambda folder: disk_writers(folder, "--hdd-opts", "direct"),
         rate_per_s=200.0,
-        bound_s=0.015,
+        bound_s=0.002,
         counts="written",
         less_often=2,
     ),
@@ -165,7 +164,7 @@ SCENES = (
         server="memory",
         batch=growth,
         rate_per_s=200.0,
-        bound_s=0.030,
+        bound_s=0.010,
         creeps=True,
         counts="nothing",
         loaded_s=5.0,
@@ -178,7 +177,8 @@ SCENES = (
         server="cached",
         batch=thrash,
         rate_per_s=400.0,
-        bound_s=0.005,
+        bound_s=0.002,
+        stream_bytes=5 * GIB,
         creeps=True,
         counts="cpu",
         less_often=2,
@@ -190,7 +190,7 @@ SCENES = (
         server="static",
         batch=lambda _: (),
         rate_per_s=200.0,
-        bound_s=0.030,
+        bound_s=0.005,
         counts="sent",
         less_often=2,
     ),

@@ -54,6 +54,8 @@ class Watch:
         self._thread.join()
 
     def _run(self) -> None:
+        if self._rig.wire:
+            self._rig.wire.enter_node()
         while True:
             over = self._over.wait(EVERY_S)
             self.rows.append(self._row())
@@ -62,7 +64,7 @@ class Watch:
 
     def _row(self) -> tuple[float, ...]:
         rig, now = self._rig, busy_s()
-        ours = _cpu_s(rig.top) - _cpu_s(rig.warm)
+        ours = _cpu_s(rig.top)
         return (
             time.monotonic(),
             _cpu_s(rig.online),
@@ -70,7 +72,7 @@ class Watch:
             _cpu_s(rig.client),
             _cpu_s(rig.agent),
             ours,
-            now.busy_s - _cpu_s(rig.warm),
+            now.busy_s,
             now.steal_s,
             float(self._done()),
         )
@@ -78,7 +80,7 @@ class Watch:
     def _done(self) -> int:
         counts = self._rig.scene.counts
         if counts == "sent" and self._rig.wire:
-            return self._rig.wire.sent_bytes() if len(self.rows) % 10 == 0 else -1
+            return self._rig.wire.sent_bytes()
         if counts != "written":
             return 0
         for pid in self._rig.batch.pids():

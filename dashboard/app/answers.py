@@ -83,7 +83,7 @@ class Queues:
 class Source:
     """What this server shows."""
 
-    kind: Literal["replay", "cluster"]
+    kind: Literal["replay", "cluster", "node"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path as Folder
 from typing import Annotated
@@ -10,8 +11,10 @@ from fastapi import APIRouter, FastAPI, HTTPException, Path, Query, Response
 from fastapi.responses import StreamingResponse
 from pydantic_core import to_json
 
+from dashboard.app.agent_api import agent_routes
 from dashboard.app.answers import Health, Source, answer
 from dashboard.app.cluster_book import ClusterBook, Sheet
+from dashboard.app.node_agents import AgentDiary
 from dashboard.app.pages import BUILT_PAGES
 from dashboard.app.server import add_pages, bare_app
 from dashboard.app.streams import Streams
@@ -70,12 +73,15 @@ class LiveNodes:
     rows: list[NodeFact]
 
 
-def create_cluster_app(book: ClusterBook, *, pages: Folder = BUILT_PAGES) -> FastAPI:
-    """An application that shows one cluster book, to this machine alone."""
+def create_cluster_app(
+    book: ClusterBook, *, agents: Sequence[AgentDiary] = (), pages: Folder = BUILT_PAGES
+) -> FastAPI:
+    """An application that shows one cluster book and node agents, to this machine alone."""
     moments = cluster_events(book)
     app = bare_app()
     app.state.ending = moments.close
     app.include_router(cluster_routes(book, moments))
+    app.include_router(agent_routes(agents))
     add_pages(app, pages)
     app.add_middleware(Guard, hosts=LOCAL_HOSTS)
     return app

@@ -14,7 +14,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 BUILT_PAGES = Path(__file__).resolve().parent.parent / "static"
-PAGE_PATHS = ("/", "/nodes", "/right-size", "/queues", "/cluster", "/cluster/gangs")
+PAGE_PATHS = ("/", "/nodes", "/right-size", "/queues", "/cluster", "/cluster/gangs", "/agent")
 NOT_BUILT = "The pages are not built yet. Run: python scripts/build_web.py"
 
 

@@ -19,7 +19,6 @@ NEWLINK: Final = 16
 DELLINK: Final = 17
 GETLINK: Final = 18
 GETNSID: Final = 90
-GETSTATS: Final = 94
 
 REQUEST: Final = 0x1
 ACK: Final = 0x4
@@ -39,14 +38,11 @@ _TYPE_MASK = 0x3FFF  # the upper bits say nested and byte order
 _HEADER: Final = struct.Struct("=IHHII")
 _ATTRIBUTE: Final = struct.Struct("=HH")
 _LINK: Final = struct.Struct("=BxHiII")
-_STATS: Final = struct.Struct("=BxHII")
-_SENT_RECEIVED: Final = struct.Struct("=16xQQ")  # rtnl_link_stats64: rx_bytes, tx_bytes
 
 _IFNAME, _TXQLEN, _LINKINFO, _NETNSID = 3, 13, 18, 37
 _INFO_KIND = 1
 _NSID, _NSID_FD = 1, 3
 _UP = 1
-_EVERY_STAT = 1  # IFLA_STATS_LINK_64 as a mask, and its number as an attribute
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,14 +110,6 @@ class Netlink:
     def links(self) -> list[Link]:
         """All interfaces."""
         return [_link(body) for body in self.dump(GETLINK, _LINK.pack(0, 0, 0, 0, 0))]
-
-    def bytes_by_link(self) -> dict[int, tuple[int, int]]:
-        """Interface -> bytes received and sent since it was made."""
-        return {
-            _STATS.unpack_from(body)[2]: _SENT_RECEIVED.unpack_from(body, _STATS.size + 4)
-            for body in self.dump(GETSTATS, _STATS.pack(0, 0, 0, _EVERY_STAT))
-            if len(body) >= _STATS.size + 4 + _SENT_RECEIVED.size
-        }
 
     def add_link(self, name: str, kind: str, *, queue_packets: int) -> None:
         """Makes a virtual interface and switches it on."""

@@ -13,13 +13,14 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Final
 
-from qos_controller.adapters.cgroups.actuator import BATCH, ELSEWHERE, Actuator
+from qos_controller.adapters.cgroups.actuator import BATCH, Actuator
 from qos_controller.adapters.cgroups.files import DONE, KeptFiles
 from qos_controller.adapters.cgroups.layout import Layout
 from qos_controller.adapters.cgroups.machine import find_machine
 from qos_controller.adapters.cgroups.owned import Ledger, Restored, restore_from
 from qos_controller.adapters.cgroups.pods_in_tree import PodGroup
 from qos_controller.app.faults import Faults, say
+from qos_controller.app.sending import Sending
 from qos_controller.app.settings import AgentSettings
 from qos_controller.core.decision import (
     Action,
@@ -55,11 +56,14 @@ class NodeHands:
         self._pods: dict[str, Pod] = {}
         self._outcomes: Counter[str] = Counter()
         self._drifts = 0
+        self._sending = Sending(settings.run, layout, say)
         self._actuator = self._made()
 
     def put_back_former(self) -> Restored:
         """What an agent that was killed left: thawed first, then all as it was."""
-        return restore_from(self._run_dir, KeptFiles(say=say))
+        restored = restore_from(self._run_dir, KeptFiles(say=say))
+        self._sending.restore()
+        return restored
 
     def know(self, book: Book, tree: Mapping[str, PodGroup], now_s: float) -> None:
         """These are the pods from now on."""
@@ -69,6 +73,7 @@ class NodeHands:
                 self._let_go(uid, now_s)
         self._pods = pods
         self._actuator.see(book.pods, tree, now_s)
+        self._sending.know({uid: tree[uid].path for uid in tree if is_ours(pods.get(uid))})
         self._actuator.apply_standing(BATCH, TOGETHER, now_s)
         for uid in tree:
             found = pods.get(uid)
@@ -79,10 +84,14 @@ class NodeHands:
     def tend(self, now_s: float) -> None:
         """Thaws in time, takes up newcomers, reads back."""
         self._drifts += len(self._actuator.tick(now_s))
+        self._sending.tend(now_s)
 
     def apply(self, action: Action, now_s: float) -> None:
         """Does it; what the kernel refused is counted by its word."""
-        self._count(action, self._actuator.apply(action, now_s))
+        if isinstance(action, SetEgress):
+            self._count(action, self._sending.set_ceiling(action.bytes_per_s, now_s))
+        else:
+            self._count(action, self._actuator.apply(action, now_s))
 
     def kill(self, pod: str) -> None:
         """Ends all processes of a batch pod; raises OSError where it could not."""
@@ -95,6 +104,7 @@ class NodeHands:
         restored = self._actuator.restore()
         for refusal in restored.refused:
             say(f"could not be put back: {refusal}")
+        self._sending.restore()
         self._actuator.close()
         self._pods = {}
         self._actuator = self._made()
@@ -135,7 +145,7 @@ class NodeHands:
         self._actuator.apply_standing(uid, NOTHING, now_s)
 
     def _count(self, action: Action, outcome: str) -> None:
-        if outcome != DONE and not (outcome == ELSEWHERE and isinstance(action, SetEgress)):
+        if outcome != DONE:
             self._outcomes[f"{type(action).__name__} {outcome}"] += 1
 
 

@@ -12,14 +12,15 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from qos_controller.app.process_tree import ProcessTree
+from qos_controller.app.process_tree import LOOP, ProcessTree
 from qos_controller.app.settings import AgentSettings, from_argument
 from slacktide.errors import BadInput
 
-LOCK: Final = "agent.lock"
+AGENT_LOCK: Final = "agent.lock"
 
 
 def say(line: str) -> None:
@@ -60,12 +61,13 @@ async def neighbour(settings: AgentSettings) -> None:
             alone=settings.alone,
             beside_others=settings.beside_others,
             evict=settings.evict and not settings.observe,
+            log_level=settings.log_level,
         )
     )
 
 
-async def _until_told(settings: AgentSettings) -> None:
-    running = asyncio.ensure_future(ProcessTree(settings, say=say).run(neighbour))
+async def _until_told(settings: AgentSettings, loop: Sequence[str]) -> None:
+    running = asyncio.ensure_future(ProcessTree(settings, say=say, loop=loop).run(neighbour))
     for told in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(told, running.cancel)
     try:
@@ -77,7 +79,7 @@ async def _until_told(settings: AgentSettings) -> None:
 def hold_alone(run_dir: Path) -> int | None:
     """The lock of this node's one agent; None where another has it."""
     run_dir.mkdir(parents=True, exist_ok=True)
-    fd = os.open(run_dir / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    fd = os.open(run_dir / AGENT_LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -86,8 +88,8 @@ def hold_alone(run_dir: Path) -> int | None:
     return fd
 
 
-def main() -> None:
-    """The process."""
+def main(loop: Sequence[str] = LOOP) -> None:
+    """The process; `loop` is how the interpreter is told to run the loop."""
     settings = from_argument(sys.argv[1])
     if hold_alone(settings.run) is None:
         say(f"another agent runs in {settings.run_dir}: two would undo each other's work; stop it")
@@ -96,9 +98,9 @@ def main() -> None:
         say("not root: nothing can be written below the cgroup root, so this only observes well")
     say(protects(settings))
     try:
-        asyncio.run(_until_told(settings))
-    except* BadInput as several:
-        say(str(several.exceptions[0]))
+        asyncio.run(_until_told(settings, loop))
+    except BadInput as why:
+        say(str(why))
         sys.exit(2)
 
 

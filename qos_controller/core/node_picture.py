@@ -9,14 +9,16 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from qos_controller.core.memory import MEMORY_STAGES
+from qos_controller.core.network import NETWORK_STAGES
 from qos_controller.core.pods import Book, Pod
 from qos_controller.core.state import STAGE_NAMES
 
 STAGES: dict[str, tuple[str, ...]] = {
     "cpu": STAGE_NAMES,
-    "disk": ("calm", "weight", "throttle", "freeze", "evict"),
-    "memory": ("calm", "reclaim", "limit", "evict"),
-    "network": ("calm", "ceiling"),
+    "disk": STAGE_NAMES,
+    "memory": MEMORY_STAGES,
+    "network": NETWORK_STAGES,
 }
 
 
@@ -89,7 +91,7 @@ class Agent:
     tick_cost_s: float | None
     """Median of the last ticks."""
     core_share: float | None
-    """Of one core, by the ticks' own cost."""
+    """Of one core, CPU time of the loop since it began; None where it is not alive."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -119,7 +119,9 @@ class CgroupTree:
             directory.mkdir(parents=True, exist_ok=True)
             for name, content in files.items():
                 (directory / name).write_text(f"{content}\n" if content else "")
-            if group and (directory / "cpuset.mems").exists():
+            if "cpuset.mems" in files:
+                # Empty in the kernel's hands; kubelet and runc copy the parent's at once.
+                (directory / "cpuset.cpus").write_text(f"0-{self._cpus - 1}\n")
                 (directory / "cpuset.mems").write_text("0\n")
 
     def remove(self, group: str) -> None:

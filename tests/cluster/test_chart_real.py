@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from qos_controller.app.serve_command import agent
 from slacktide.errors import BadInput
 from slacktide.testing.cluster.binaries import binary
 from slacktide.testing.cluster.control_plane import ControlPlane, control_plane
@@ -59,6 +60,9 @@ def test_the_chart_is_clean() -> None:
         "--set nodeSelector.pool=control,tolerations[0].operator=Exists,affinity.nodeAffinity=null",
         "--set priorityClassName=system-cluster-critical,podLabels.a=b,podAnnotations.a=b",
         "--set planner.extenderPort=9000,planner.healthPort=9001,planner.logFormat=console",
+        "--set agent.enabled=true",
+        "--set agent.enabled=true,agent.privileged=false,agent.expose=true,agent.observe=true",
+        "--set agent.enabled=true,agent.linkMbps=1000,agent.disk=sda,agent.maxUnavailable=1",
     ],
 )
 def test_what_is_rendered_is_taken_by_the_api_server(plane: ControlPlane, words: str) -> None:
@@ -85,6 +89,8 @@ def test_what_is_rendered_is_taken_by_the_api_server(plane: ControlPlane, words:
         ("--set image.tag=a/b", "at '/image/tag'"),
         ("--set image.repository=", "at '/image/repository'"),
         ("--set planner.resources.requests.cpu=much", "at '/planner/resources/requests/cpu'"),
+        ("--set agent.runDir=run", "at '/agent/runDir'"),
+        ("--set agent.maxUnavailable=0", "at '/agent/maxUnavailable'"),
         ("--set planner.healthPort=8082", "are the same: give one of them another port"),
         ("--set kubeScheduler.podInitialBackoffSeconds=9", "raise the second"),
         ("--kube-version=1.34", "the door needs Kubernetes 1.36"),
@@ -112,6 +118,23 @@ def test_a_change_of_the_configuration_restarts_the_pods() -> None:
 
     assert mark() == mark()
     assert mark() != mark("--set=kubeScheduler.qps=100")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "",
+        "--set agent.observe=true,agent.evict=false,agent.besideOthers=true",
+        "--set agent.linkMbps=1000,agent.disk=sda,agent.latencyPort=0",
+    ],
+)
+def test_the_agents_command_knows_every_word_that_its_pod_gives(words: str) -> None:
+    text = rendered("--set=agent.enabled=true", *words.split())
+    [pod] = [one for one in yaml.safe_load_all(text) if one and one["kind"] == "DaemonSet"]
+    serve, name, *given = pod["spec"]["template"]["spec"]["containers"][0]["args"]
+    assert (serve, name) == ("serve", agent.name)
+    context = agent.make_context("agent", given)
+    assert context.params["node_name"] == "$(NODE_NAME)"
 
 
 def got(plane: ControlPlane, *words: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
+from qos_controller.app.neighbour.settings import NeighbourSettings
 from scheduler.app.serving import LEASE, Serving
 from scripts.chart_values import CHART, leaves, told
 from slacktide import contract
@@ -58,6 +59,8 @@ def test_the_chart_is_of_this_version() -> None:
         ("door.yaml", f"'{contract.LABEL_QOS_VOLCANO}': 'BE'"),
         ("door.yaml", f"'{contract.GATE_GANG}'"),
         ("door.yaml", f"value: '{contract.SCHEDULER_OFFLINE}'"),
+        ("agent-roles.yaml", f"name == '{contract.ANNOTATION_QOS_REPORT}'"),
+        ("NOTES.txt", f"{contract.ANNOTATION_AGENT}=off"),
     ],
 )
 def test_the_chart_and_the_code_use_one_name(name: str, said: str) -> None:
@@ -81,3 +84,10 @@ def test_the_charts_defaults_are_those_of_the_command() -> None:
         ours.claims.per_minute,
         ours.claims.after_s,
     )
+
+
+def test_the_agents_defaults_are_those_of_its_process() -> None:
+    agent, ours = VALUES["agent"], NeighbourSettings(node_name="x")
+    assert (agent["port"], agent["runDir"]) == (ours.port, str(ours.run_dir))
+    assert (agent["evict"], agent["besideOthers"]) == (ours.evict, ours.beside_others)
+    assert agent["logLevel"] == ours.log_level

@@ -62,6 +62,8 @@ def ticks(*, count: int, now_s: float) -> list[Tick]:
                 disk_stage=1,
                 level=3.0,
                 quota_cores=0.1,
+                offline_used_cores=0.1,
+                online_used_cores=1.2,
                 online_full_share=0.3,
                 latency_s=0.09,
                 slow_share=0.2,
@@ -75,7 +77,7 @@ def write_run_dir(run_dir: Path, *, now_s: float, count: int = 400) -> None:
     """pods.json and ticks, as after `count` ticks of an agent."""
     run_dir.mkdir(exist_ok=True)
     write_book(run_dir / "pods.json", BOOK)
-    writer = TickWriter(run_dir / "ticks", unix_s=STARTED_S)
+    writer = TickWriter(run_dir / "ticks", unix_s=STARTED_S + round(now_s))
     for tick in ticks(count=count, now_s=now_s):
         writer.tick(tick)
     for kind, pod, text in (
@@ -83,6 +85,6 @@ def write_run_dir(run_dir: Path, *, now_s: float, count: int = 400) -> None:
         ("cpu", "", "stage 2, minimum: level 3.00 > 1 for 0.10 s; quota 0.10 cores"),
         ("eviction", BATCH.uid, "team/train-0 goes: least work lost, 12 core-s per core freed"),
     ):
-        at_s = STARTED_S + 4.0
+        at_s = STARTED_S + 0.45 * count * 0.025  # in the storm
         writer.event(Event(monotonic_s=now_s, unix_s=at_s, kind=kind, pod=pod, text=text))
     writer.close()

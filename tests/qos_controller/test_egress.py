@@ -15,9 +15,11 @@ from typing import TypeVar
 
 import pytest
 
+from qos_controller.adapters.cgroups.layout import find_layout
 from qos_controller.adapters.egress import LEDGER, Egress, restore_egress
-from qos_controller.adapters.pod_links import SentBytes, links_of
+from qos_controller.adapters.pod_links import links_of
 from qos_controller.adapters.rtnetlink import Link, Netlink
+from qos_controller.app.sending import Sending
 
 T = TypeVar("T")
 needs_root = pytest.mark.skipif(
@@ -30,11 +32,15 @@ import socket, time
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 s.connect(("10.99.0.2", 9))
 end = time.monotonic() + 30
+said = False
 while time.monotonic() < end:
     for _ in range(20):
         try: s.send(b"x" * 1400)
         except OSError: pass
     time.sleep(0.001)
+    if not said and time.monotonic() > end - 29.7:
+        print("full", flush=True)
+        said = True
 """
 ECHO = """
 import socket
@@ -95,6 +101,14 @@ class Net:
     def python(self, pid: int, code: str) -> subprocess.Popen[str]:
         command = ["nsenter", "-t", str(pid), "-n", sys.executable, "-c", code]
         return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+    def sent_bytes(self) -> int:
+        """By the node's uplink, since it was made."""
+        for line in Path(f"/proc/{self.node}/net/dev").read_text().splitlines():
+            name, _, numbers = line.partition(":")
+            if name.strip() == "uplink":
+                return int(numbers.split()[8])
+        raise AssertionError
 
     def round_trip_s(self) -> float:
         with self.python(self.online, ROUND_TRIPS) as asked:
@@ -171,25 +185,21 @@ def test_a_flood_is_held_and_online_answers_as_before(
     with net.python(net.world, ECHO) as echo, net.python(net.batch, FLOOD) as flood:
         try:
             assert echo.stdout is not None
+            assert flood.stdout is not None
             assert echo.stdout.readline() == "up\n"
+            assert flood.stdout.readline() == "full\n"
             flooded_s = net.round_trip_s()
             assert egress.set_ceiling(CEILING_BYTES_PER_S)
             held_s = net.round_trip_s()  # the NIC's queue drains in the meantime
             held_s = net.round_trip_s()
-            sent = SentBytes(netlink, uplink=by_name(netlink)["uplink"].index)
-            began_s = time.monotonic()
-            sent.read(batch, device=egress.device_index, now_s=began_s)
+            began_s, before = time.monotonic(), net.sent_bytes()
             time.sleep(0.5)  # what is measured is a rate: it needs time to be one
-            now_s = time.monotonic()
-            pods, online, offline = sent.read(batch, device=egress.device_index, now_s=now_s)
+            sent_bytes_per_s = (net.sent_bytes() - before) / (time.monotonic() - began_s)
         finally:
             flood.kill()
             echo.kill()
     assert not egress.refused
-    assert offline == pytest.approx(CEILING_BYTES_PER_S, rel=0.1)
-    assert pods["b"] == pytest.approx(offline, rel=0.2)
-    assert online is not None
-    assert online < 0.1 * CEILING_BYTES_PER_S
+    assert sent_bytes_per_s == pytest.approx(CEILING_BYTES_PER_S, rel=0.15)
     assert held_s < flooded_s / 5
 
 
@@ -260,6 +270,37 @@ def test_a_pod_that_comes_later_is_held_at_once_and_one_that_left_is_forgotten(
     egress.follow({})
     assert json.loads((tmp_path / LEDGER).read_text())["links"] == []
     assert egress.restore() == ["slacktide0: taken away"]
+
+
+@needs_root
+def test_the_loops_hand_finds_links_by_groups_and_looks_again_for_those_that_come_up_late(
+    net: Net, netlink: Netlink, tmp_path: Path
+) -> None:
+    procs = tmp_path / "cgroup/cpu/kubepods/besteffort/podb/cgroup.procs"
+    procs.parent.mkdir(parents=True)
+    procs.write_text("")
+    said: list[str] = []
+    layout = find_layout(str(tmp_path / "cgroup"))
+    sending = Sending(tmp_path, layout, said.append)
+    sending.know({"b": "kubepods/besteffort/podb"})
+    assert sending.set_ceiling(None, 0.0) == ""
+    assert not (tmp_path / LEDGER).exists()
+    assert inside(net.node, lambda: sending.set_ceiling(1e6, 0.0)) == ""
+    assert json.loads((tmp_path / LEDGER).read_text())["links"] == []
+    procs.write_text(f"{net.batch}\n")
+    sending.tend(0.5)
+    assert json.loads((tmp_path / LEDGER).read_text())["links"] == []
+    sending.tend(1.5)
+    assert [name for _, name in json.loads((tmp_path / LEDGER).read_text())["links"]] == ["batch"]
+    run(f"nsenter -t {net.node} -n tc qdisc add dev online ingress")
+    (tmp_path / "cgroup/cpu/kubepods/podo").mkdir()
+    (tmp_path / "cgroup/cpu/kubepods/podo/cgroup.procs").write_text(f"{net.online}\n")
+    sending.know({"b": "kubepods/besteffort/podb", "o": "kubepods/podo"})
+    for now_s in (2.0, 4.0, 6.0):
+        sending.tend(now_s)
+    assert said == ["egress of o: online: somebody else directs its packets"]
+    assert sending.restore() == ["batch: packets go their own way again", "slacktide0: taken away"]
+    assert "slacktide0" not in by_name(netlink)
 
 
 @needs_root

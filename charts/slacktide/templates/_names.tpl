@@ -17,8 +17,28 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/component: scheduler
 {{- end }}
 
+{{- /* Of the node agent's own account: the planner's may do other things. */ -}}
+{{- define "slacktide.agentAccount" -}}
+{{ include "slacktide.name" . }}-agent
+{{- end }}
+
+{{- define "slacktide.agentSelector" -}}
+app.kubernetes.io/name: slacktide
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: agent
+{{- end }}
+
+{{- define "slacktide.agentLabels" -}}
+{{ include "slacktide.agentSelector" . }}
+{{ include "slacktide.origin" . }}
+{{- end }}
+
 {{- define "slacktide.labels" -}}
 {{ include "slacktide.selector" . }}
+{{ include "slacktide.origin" . }}
+{{- end }}
+
+{{- define "slacktide.origin" -}}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}

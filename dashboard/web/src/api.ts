@@ -212,7 +212,7 @@ export async function read<Answer>(path: string, signal?: AbortSignal): Promise<
 
 /** A live cluster, as `slacktide serve dashboard` tells it. */
 export interface Source {
-  kind: "replay" | "cluster";
+  kind: "replay" | "cluster" | "node";
 }
 
 export interface ClusterFact {
@@ -313,4 +313,53 @@ export interface LiveGang {
   queue: QueueFact | null;
   help: string;
   sentences: string[];
+}
+
+/** A node agent, as its own diary tells it. */
+export interface AgentName {
+  agent: number;
+  where: string;
+}
+
+export interface AgentEvent {
+  at_s: number;
+  kind: string;
+  pod: string;
+  text: string;
+}
+
+export interface AgentSeries {
+  step_s: number;
+  at_s: number[];
+  level: Maybe[];
+  online_full_share: Maybe[];
+  io_full_share: Maybe[];
+  memory_used_share: Maybe[];
+  cpu_stage: Maybe[];
+  disk_stage: Maybe[];
+  memory_stage: Maybe[];
+  network_stage: Maybe[];
+  quota_cores: Maybe[];
+  online_used_cores: Maybe[];
+  offline_used_cores: Maybe[];
+  system_used_cores: Maybe[];
+  latency_s: Maybe[];
+  requests_per_s: Maybe[];
+  slow_share: Maybe[];
+  disk_write_limit_bytes_per_s: Maybe[];
+  egress_limit_bytes_per_s: Maybe[];
+  frozen: Maybe[];
+}
+
+export interface AgentView {
+  agent: number;
+  where: string;
+  node: string;
+  problem: string;
+  alive: boolean;
+  heartbeat_age_s: Maybe;
+  started_s: Maybe;
+  evictions: number;
+  series: AgentSeries | null;
+  events: AgentEvent[];
 }

@@ -4,6 +4,7 @@ import { useEffect, useRef } from "preact/hooks";
 
 import { moment } from "./cluster.ts";
 import { overview, progress } from "./live.ts";
+import { AgentPage } from "./pages/agent.tsx";
 import { ClusterGangsPage } from "./pages/cluster-gangs.tsx";
 import { ClusterQueuesPage } from "./pages/cluster-queues.tsx";
 import { OverviewPage } from "./pages/overview.tsx";
@@ -29,15 +30,18 @@ const RUN_PAGES: PageOf[] = [
   { path: "/right-size", name: "Right-size", page: RightSizePage },
   { path: "/queues", name: "Gangs and queues", page: QueuesPage },
 ];
+const AGENT_PAGE: PageOf = { path: "/agent", name: "Node agent", page: AgentPage };
 const CLUSTER_PAGES: PageOf[] = [
   { path: "/cluster", name: "Queues", page: ClusterQueuesPage },
   { path: "/cluster/gangs", name: "Gangs", page: ClusterGangsPage },
+  AGENT_PAGE,
 ];
+const PAGES = { replay: RUN_PAGES, cluster: CLUSTER_PAGES, node: [AGENT_PAGE] };
 
 export function App() {
   const live = source.value === "cluster";
-  const pages = live ? CLUSTER_PAGES : RUN_PAGES;
-  const path = live && place.value.path === "/" ? "/cluster" : place.value.path;
+  const pages = PAGES[source.value];
+  const path = place.value.path === "/" ? pages[0]!.path : place.value.path;
   const here = pages.find((one) => one.path === path);
   const heading = useRef<HTMLHeadingElement>(null);
   const arrived = useRef(false);
@@ -70,15 +74,22 @@ export function App() {
           <span class="unseen"> theme</span>
         </button>
       </header>
-      {live ? <ClusterStrip /> : <ProgressStrip />}
+      {source.value === "cluster" && <ClusterStrip />}
+      {source.value === "replay" && <ProgressStrip />}
       <main id="main" tabIndex={-1}>
         <h1 ref={heading} tabIndex={-1}>
           {here?.name ?? "Not found"}
         </h1>
-        {here ? live ? <ClusterContent page={here.page} /> : <Content page={here.page} /> : <Elsewhere path={path} live={live} />}
+        {here ? <Shown here={here} live={live} /> : <Elsewhere path={path} />}
       </main>
     </>
   );
+}
+
+/** A node's agent needs nothing but itself; the other pages wait for what they are about. */
+function Shown({ here, live }: { here: PageOf; live: boolean }) {
+  if (here === AGENT_PAGE) return <AgentPage />;
+  return live ? <ClusterContent page={here.page} /> : <Content page={here.page} />;
 }
 
 function Content({ page: Page }: { page: () => preact.JSX.Element }) {
@@ -95,19 +106,30 @@ function ClusterContent({ page: Page }: { page: () => preact.JSX.Element }) {
   return <Page />;
 }
 
-/** A page of the other kind of server says how to have it; others are none. */
-function Elsewhere({ path, live }: { path: string; live: boolean }) {
-  if ((live ? RUN_PAGES : CLUSTER_PAGES).every((one) => one.path !== path)) {
-    return <Notice title="There is no such page">Choose one above.</Notice>;
+/** A page of another kind of server says how to have it; others are none. */
+function Elsewhere({ path }: { path: string }) {
+  if (path === AGENT_PAGE.path) {
+    return (
+      <Notice title="No node agent here">
+        A node's agent is shown, on this page, by <code>slacktide serve dashboard --agent URL</code>.
+      </Notice>
+    );
   }
-  return live ? (
-    <Notice title="No replay here">
-      This server follows a cluster. A trace is replayed, with this page, by <code>slacktide up</code>.
-    </Notice>
-  ) : (
-    <Notice title="No cluster here">
-      This server shows a replay. A cluster is followed, with this page, by{" "}
-      <code>slacktide serve dashboard --kubeconfig FILE</code>.
-    </Notice>
-  );
+  if (RUN_PAGES.some((one) => one.path === path)) {
+    return (
+      <Notice title="No replay here">
+        This server follows {source.value === "node" ? "a node's agent" : "a cluster"}. A trace is replayed, with this
+        page, by <code>slacktide up</code>.
+      </Notice>
+    );
+  }
+  if (CLUSTER_PAGES.some((one) => one.path === path)) {
+    return (
+      <Notice title="No cluster here">
+        This server shows {source.value === "node" ? "a node's agent" : "a replay"}. A cluster is followed, with this
+        page, by <code>slacktide serve dashboard --kubeconfig FILE</code>.
+      </Notice>
+    );
+  }
+  return <Notice title="There is no such page">Choose one above.</Notice>;
 }

@@ -97,6 +97,17 @@ export function timeOfDay(atS: Known): string {
   return `${new Date(atS * 1000).toISOString().slice(0, 19).replace("T", " ")} UTC`;
 }
 
+/** A real time within the minutes that are looked at, "19:04:52". */
+export function clockTime(atS: Known): string {
+  return known(atS) ? new Date(atS * 1000).toISOString().slice(11, 19) : DASH;
+}
+
+/** A short time, "12.3 ms" or "1.2 s". */
+export function milliseconds(seconds: Known): string {
+  if (!known(seconds)) return DASH;
+  return seconds < 1 ? `${Number((seconds * 1000).toPrecision(3))}${GAP}ms` : `${Number(seconds.toPrecision(3))}${GAP}s`;
+}
+
 /** The virtual clock on an axis: only the day at midnight, only the time within a day. */
 export function axisClock(atS: number): string {
   const sinceMidnight = atS % DAY_S;

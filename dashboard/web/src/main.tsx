@@ -10,6 +10,6 @@ import "./style/parts.css";
 
 void ask().then((kind) => {
   if (kind === "cluster") followCluster();
-  else follow();
+  else if (kind === "replay") follow();
   render(<App />, document.getElementById("app")!);
 });

@@ -1,4 +1,4 @@
-/** What this server shows: a replay, or a live cluster. */
+/** What this server shows: a replay, a live cluster, or node agents alone. */
 
 import { signal } from "@preact/signals";
 

@@ -15,14 +15,17 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from qos_controller.adapters.cgroups.driver import Driver
+from qos_controller.adapters.cgroups.driver import Driver, Writes
 from qos_controller.adapters.cgroups.files import DONE
-from qos_controller.adapters.cgroups.formats import LEAST_QUOTA_US, PERIOD_US
+from qos_controller.adapters.cgroups.formats import LEAST_QUOTA_US, PERIOD_US, quota_us
 from qos_controller.adapters.cgroups.hand import Hand
 from qos_controller.adapters.cgroups.layout import Layout
 from qos_controller.adapters.cgroups.pods_in_tree import PodGroup
 from qos_controller.adapters.cgroups.quota_tree import clamped, in_order
 from qos_controller.adapters.cgroups.targets import Targets, split
+
+_LEAST_CORES = 0.01
+"""A millisecond in the usual period: no group gets less than the kernel can say."""
 
 
 class Quotas:
@@ -41,6 +44,10 @@ class Quotas:
         """What is imposed on one pod, whatever all of them get."""
         self._now: dict[str, float] = {}
         """What stands in the files that are ours."""
+        self._found_us: dict[str, int] = {}
+        """Periods that were there before us, where they are not the usual one."""
+        self._slices_us: dict[str, int] = {}
+        """Periods that an action asks for."""
         self._seen: set[str] = set()
 
     def saw(self, group: str) -> None:
@@ -56,7 +63,7 @@ class Quotas:
             return
         self._seen.add(group)
         if period_us != PERIOD_US:
-            self._driver.periods_us[group] = period_us
+            self._driver.periods_us[group] = self._found_us[group] = period_us
         if not math.isinf(cores):
             self._asked[group] = self._now[group] = cores
 
@@ -73,6 +80,8 @@ class Quotas:
         for group in (pod.path, *pod.containers):
             for known in (*self._voices, self._now):
                 known.pop(group, None)
+            for periods_us in (self._found_us, self._slices_us, self._driver.periods_us):
+                periods_us.pop(group, None)
             self._seen.discard(group)
 
     def stand(self, pod: PodGroup, cores: float | None) -> str:
@@ -94,22 +103,13 @@ class Quotas:
 
     def impose_on(self, pod: PodGroup, cores: float, *, period_s: float = 0.1) -> str:
         """One pod may use this much, dealt out in such slices; infinite lifts it."""
-        # A slice holds at least a millisecond, so less CPU needs longer ones.
-        slice_us = int(period_s * 1e6)
-        if 0.0 < cores * slice_us < LEAST_QUOTA_US:
-            slice_us = min(1_000_000, math.ceil(LEAST_QUOTA_US / cores))
         for group in self._held_by(pod):
             self._blamed[group] = cores
-            if slice_us != self._driver.periods_us.get(group, PERIOD_US) and not math.isinf(cores):
-                self._reslice(group, slice_us)
+            if math.isinf(cores):
+                self._slices_us.pop(group, None)
+            else:
+                self._slices_us[group] = int(period_s * 1e6)
         return self._settle()
-
-    def _reslice(self, group: str, period_us: int) -> None:
-        """Without a limit for a moment: version 1 checks quota and period one by one."""
-        if group in self._now:
-            self._hand.do(self._driver.cpu_quota(group, math.inf, safe_cores=self._safe(group)))
-            del self._now[group]
-        self._hand.do(self._driver.cpu_period(group, period_us))
 
     @property
     def _voices(self) -> tuple[dict[str, float], ...]:
@@ -124,12 +124,14 @@ class Quotas:
     ) -> dict[str, float]:
         """In proportion to what each uses now, and a tenth of an equal part for who wakes up."""
         use = {pod.path: used_cores.get(pod.uid, 0.0) for pod in targets.strays}
-        if targets.root:
+        empty = {targets.root: cores} if targets.root and not targets.inside else {}
+        if targets.inside:
             use[targets.root] = sum(used_cores.get(pod.uid, 0.0) for pod in targets.inside)
         spare = max(sum(use.values()), 0.1) * 0.1 / len(use)
         parts = split(cores, {group: cores_used + spare for group, cores_used in use.items()})
         held = {pod.path: self._held_by(pod) for pod in targets.strays}
-        return {g: part for group, part in parts.items() for g in held.get(group, (group,))}
+        # Nobody is in it yet: whoever comes first finds a limit, and the parts are made anew.
+        return empty | {g: part for group, part in parts.items() for g in held.get(group, (group,))}
 
     def _held_by(self, pod: PodGroup) -> tuple[str, ...]:
         """The groups whose quota holds a pod."""
@@ -141,20 +143,49 @@ class Quotas:
         voices = self._voices
         groups = {*self._now}.union(*voices)
         wishes = {g: min(voice.get(g, math.inf) for voice in voices) for g in groups}
-        after = clamped(wishes) if self._is_v1 else wishes
-        steps = [
-            (group, cores, self._driver.cpu_quota(group, cores, safe_cores=self._safe(group)))
-            for group, cores in in_order(self._now, after)
-        ]
-        outcome = self._hand.own(write for _, _, writes in steps for write in writes)
+        if self._is_v1:
+            after = clamped(wishes, self._granted)
+        else:
+            after = {group: self._granted(group, cores) for group, cores in wishes.items()}
+        anew = [g for g, cores in after.items() if self._period_us(g, cores) != self._sliced(g)]
+        steps = in_order(self._now, after, anew=[g for g in anew if not math.isinf(after[g])])
+        outcome = self._hand.own(w for group, _ in steps for w in self._writes(group, math.inf))
         if outcome != DONE:
             return outcome
-        for group, cores, writes in steps:
-            refusal = self._hand.do(writes)
-            if refusal == DONE:
-                self._now[group] = cores
-            outcome = outcome or refusal
+        outcomes = [self._step(group, cores) for group, cores in steps]
+        return next((what for what in outcomes if what != DONE), DONE)
+
+    def _step(self, group: str, cores: float) -> str:
+        period_us = self._period_us(group, cores)
+        if period_us != self._sliced(group):
+            # Version 1 checks quota and period one by one: without a limit for a moment.
+            if group in self._now:
+                self._hand.do(self._writes(group, math.inf))
+            self._hand.do(self._driver.cpu_period(group, period_us))
+        outcome = self._hand.do(self._writes(group, cores))
+        if outcome == DONE:
+            self._now[group] = cores
         return outcome
+
+    def _writes(self, group: str, cores: float) -> Writes:
+        return self._driver.cpu_quota(group, cores, safe_cores=self._safe(group))
+
+    def _granted(self, group: str, cores: float) -> float:
+        """What so many cores are in whole microseconds of the group's period."""
+        if math.isinf(cores):
+            return cores
+        period_us = self._period_us(group, cores)
+        return quota_us(max(cores, _LEAST_CORES), period_us) / period_us
+
+    def _period_us(self, group: str, cores: float) -> int:
+        """The slice asked for; a longer one where it would hold less than a millisecond."""
+        period_us = self._slices_us.get(group, self._found_us.get(group, PERIOD_US))
+        least_us = math.ceil(LEAST_QUOTA_US / max(cores, _LEAST_CORES))
+        return period_us if math.isinf(cores) else max(period_us, least_us)
+
+    def _sliced(self, group: str) -> int:
+        """The period that stands in the file."""
+        return self._driver.periods_us.get(group, PERIOD_US)
 
     def _safe(self, group: str) -> float:
         """Whoever is reached by itself gets a part; children are safe when their parent is."""
@@ -162,4 +193,4 @@ class Quotas:
             return self.safe_cores
         if group not in self._imposed:
             return math.inf
-        return max(0.01, self.safe_cores / len(self._imposed))
+        return max(_LEAST_CORES, self.safe_cores / len(self._imposed))

@@ -19,6 +19,7 @@ import os
 import select
 import socket
 from collections import Counter
+from collections.abc import Sequence
 from typing import Final
 
 from qos_controller.adapters.latency.services import Service, Services
@@ -67,9 +68,9 @@ class Datagrams:
         self._add(opened)
         self._unix_path = path
 
-    def follow(self, pods: tuple[Pod, ...]) -> None:
-        """Learns who is who; only pods with an SLO are heard."""
-        heard = [pod for pod in pods if pod.slo is not None and not pod.batch]
+    def follow(self, pods: Sequence[Pod]) -> None:
+        """Learns who is who, after the services did; only pods with an SLO are heard."""
+        heard = [pod for pod in pods if self._services.get(pod.uid) is not None]
         self._by_name = {f"{pod.namespace}/{pod.name}": pod.uid for pod in heard}
         self._by_name |= {pod.uid: pod.uid for pod in heard}
         # Pods in the host's network share the node's address, so it tells nobody's name.
@@ -138,6 +139,8 @@ class Datagrams:
         return looked_at
 
     def _who(self, telling: Telling, sender: str) -> Service | None:
+        if not telling.who:
+            return None
         uid = self._owners.get(sender) if telling.who == "-" else self._by_name.get(telling.who)
         service = None if uid is None else self._services.get(uid)
         if service is None:

@@ -8,6 +8,7 @@ Cost: 6 us a pod and second for what is sent; 50 us and a round of sockets.py ev
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from typing import Final
@@ -61,7 +62,7 @@ class Network:
         self._tcp: dict[int, _Tcp] = {}
         self._asked: _Tcp | None = None
         self._next_s = 0.0
-        self.sample: NetworkSample | None = None
+        self._told_s = -math.inf
 
     def follow(self, online: Mapping[str, str]) -> None:
         """Online pods and their groups."""
@@ -74,8 +75,10 @@ class Network:
             self._pods.setdefault(uid, (group, PodTraffic(self._layout, group)))
         self._rotation = Rotation(tuple(self._pods), period_s=self._sent_s, at_once=4)
 
-    def read(self, now_s: float, offline: tuple[PodUse, ...], *, haste: float = 1.0) -> None:
-        """What came up this tick; `sample` is new where anything did."""
+    def read(
+        self, now_s: float, offline: tuple[PodUse, ...], *, haste: float = 1.0
+    ) -> NetworkSample | None:
+        """What came up this tick; None where nothing did."""
         due = self._rotation.due(now_s, haste=haste)
         for uid in due:
             sent = self._pods[uid][1].read(now_s)
@@ -83,8 +86,10 @@ class Network:
                 self._sent.pop(uid, None)
             else:
                 self._sent[uid] = sent
-        if due or self._asked_sockets(now_s):
-            self.sample = self._sample(offline)
+        if self._asked_sockets(now_s) or (due and self._told_s <= now_s - self._sent_s / haste):
+            self._told_s = now_s
+            return self._sample(offline)
+        return None
 
     def close(self) -> None:
         """Lets go of all."""
@@ -98,8 +103,9 @@ class Network:
     def _asked_sockets(self, now_s: float) -> bool:
         if self._asked is not None:
             self._asked.sockets.step()
-            if not self._asked.sockets.asking:
-                self._asked = None
+            if self._asked.sockets.asking:
+                return False
+            self._asked = None
             return True
         if now_s < self._next_s:
             return False

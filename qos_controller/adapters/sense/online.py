@@ -30,9 +30,8 @@ class StallOf:
 
     def __init__(self, layout: Layout, groups: Sequence[str], resource: str) -> None:
         self._all = Pressure(layout, layout.kubepods, resource)
-        members = [(group, Pressure(layout, group, resource)) for group in groups]
-        self._members = [(group, file) for group, file in members if file.there]
-        self._alone = [group for group, _ in members] == [layout.kubepods]
+        self._members = [(group, Pressure(layout, group, resource)) for group in groups]
+        self._alone = list(groups) == [layout.kubepods]
         self._turn = 0
         self._still_s = 0.0
         self._shares: dict[str, tuple[float, float, float]] = {}

@@ -37,11 +37,6 @@ class Pressure:
         self.some_share: float | None = None
         self.full_share: float | None = None
 
-    @property
-    def there(self) -> bool:
-        """Whether this kernel tells it for this group."""
-        return self._file.there
-
     def read(self, now_s: float, *, still_s: float = 0.0) -> None:
         """Sets the shares of time stalled since the last reading, 0..1; None: not known yet.
 

@@ -1,8 +1,9 @@
 """All that the agent senses, put together: one look at the node a tick.
 
 Cheap signals are read every tick, dear ones when their turn comes, and four times as often while
-the law says that something is wrong. Always holds: no file is opened in `read`; what could not be
-read is None; a pod without an entry in the book is online.
+the law says that something is wrong. Always holds: files are opened in `follow`, and in `read` only
+those that were missing; what could not be read is None; a pod without an entry in the book is
+online.
 Times are the caller's monotonic seconds.
 Cost: see `Every` and each signal's file; measured together by tests/qos_controller/bench_senses.py.
 """
@@ -14,10 +15,11 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from qos_controller.adapters.cgroups.layout import Layout
 from qos_controller.adapters.latency.datagram import Datagrams
-from qos_controller.adapters.latency.services import Services
+from qos_controller.adapters.latency.services import Heard, Services
 from qos_controller.adapters.sense.cpu_use import CpuUse
 from qos_controller.adapters.sense.devices import devices_of
 from qos_controller.adapters.sense.disk import Device, DeviceUse
@@ -44,12 +46,17 @@ class Every:
     throttling_s: float = 0.5
     disk_s: float = 0.1
     memory_s: float = 0.25
-    batch_pod_s: float = 2.0
+    batch_pod_s: float = 0.1
+    """A round of all batch pods takes this long a pod, and a quarter of a second at least."""
+    batch_round_s: float = 0.25
     online_pod_s: float = 5.0
     """Threads, load and run delay of pods with an SLO."""
     sent_s: float = 1.0
     sockets_s: float = 5.0
     haste: float = 4.0
+
+
+_RARE_S: Final = 0.1
 
 
 class _Turn:
@@ -86,6 +93,7 @@ class Senses:
         online_paths: Sequence[str] = ("/var/lib/kubelet", "/var/lib/containerd", "/"),
         capacity_cores: float | None = None,
         uplink_bytes_per_s: float | None = None,
+        cpus: tuple[int, ...] = (),
     ) -> None:
         """Opens what does not change with the pods.
 
@@ -97,9 +105,11 @@ class Senses:
             online_paths: Say on which disks online's files lie.
             capacity_cores: None: the CPUs that this process may run on.
             uplink_bytes_per_s: What the node's link carries; None: as its driver says.
+            cpus: Handed on with each sample.
         """
         self._layout = layout
         self._every = every or Every()
+        self._cpus = cpus
         self._capacity_cores = capacity_cores or float(len(os.sched_getaffinity(0)))
         self.services = Services()
         self.datagrams = Datagrams(self.services)
@@ -109,7 +119,7 @@ class Senses:
         self._node_memory = MemoryOfNode(proc)
         paths = [path for path in online_paths if Path(path).exists()]
         self._devices = [Device(number, sys) for number in devices_of(paths, sys)]
-        self._offline = Offline(period_s=self._every.batch_pod_s)
+        self._offline = Offline(pod_s=self._every.batch_pod_s, shortest_s=self._every.batch_round_s)
         self._offline_cpu: dict[str, CpuUse] = {}
         self._online_pods = OnlinePods(
             layout, period_s=self._every.online_pod_s, capacity_cores=self._capacity_cores
@@ -127,12 +137,12 @@ class Senses:
         stall_s = self._every.stall_s
         self._io_turn, self._memory_stall_turn = _Turn(stall_s), _Turn(stall_s, skip=True)
         self._use_turn = _Turn(self._every.use_s, skip=True)
+        self._rare_turn = _Turn(_RARE_S)
         self._used = (0.0, 0.0, 0.0)
         self._disk_turn, self._memory_turn = _Turn(self._every.disk_s), _Turn(self._every.memory_s)
         self._meminfo: NodeMemory | None = None
         self._pods_now: tuple[float, float] | None = None
         self._read_s: float | None = None
-        self._disk: DiskSample | None = None
         self._memory_sample: MemorySample | None = None
 
     def follow(
@@ -147,17 +157,22 @@ class Senses:
             unix_ahead_s: What to take off the book's Unix times to get times like `now_s`; None
                 where `now_s` is `time.monotonic()`.
         """
+        ours = [pod for pod in pods if pod.batch and pod.managed]
         batch = {pod.uid: groups[pod.uid] for pod in pods if pod.batch and pod.uid in groups}
         online = {uid: group for uid, group in groups.items() if uid not in batch}
         self._follow_online(online, batch, {pod.uid: pod for pod in pods})
         self._follow_offline(online, batch)
+        self._offline.follow(
+            self._layout,
+            {pod.uid: batch[pod.uid] for pod in ours if pod.uid in batch},
+        )
         self._online_pods.follow(pods, online)
         self._network.follow(online)
-        self._held_cores = sum(pod.batch_cpu_cores or 0.0 for pod in pods if pod.batch)
+        self._held_cores = sum(pod.batch_cpu_cores or 0.0 for pod in ours)
         ahead_s = time.time() - time.monotonic() if unix_ahead_s is None else unix_ahead_s
-        self._tasks = tuple(_task(pod, ahead_s) for pod in pods if pod.batch)
-        self.services.follow(tuple(pods))
-        self.datagrams.follow(tuple(pods))
+        self._tasks = tuple(_task(pod, ahead_s) for pod in ours)
+        self.services.follow(pods)
+        self.datagrams.follow(pods)
 
     def read(self, now_s: float, *, pressed: bool = False) -> Sample:
         """One look; the mean since the look before, where a signal tells no other time.
@@ -176,14 +191,11 @@ class Senses:
             self._memory.read(now_s)
         if self._use_turn.has_come(now_s, haste):
             self._used = self._cpu_use(now_s)
-        self._offline.read(now_s, haste=haste)
-        self._online_pods.read(now_s, self._throttling.share)
-        self._network.read(now_s, self._offline.uses, haste=haste)
-        if self._memory_turn.has_come(now_s, haste):
-            self._memory_sample = self._look_at_memory()
-        if self._disk_turn.has_come(now_s, haste):
-            self._disk = self._look_at_disk(now_s)
-        return self._sample(now_s)
+        if self._rare_turn.has_come(now_s, 1.0):
+            self._online_pods.read(now_s, self._throttling.share)
+        memory = self._look_at_memory() if self._memory_turn.has_come(now_s, haste) else None
+        disk = self._look_at_disk(now_s) if self._disk_turn.has_come(now_s, haste) else None
+        return self._sample(now_s, disk, memory, haste)
 
     def close(self) -> None:
         """Lets go of every file and socket."""
@@ -227,46 +239,55 @@ class Senses:
         for gone in before.keys() - set(groups):
             before[gone].close()
         self._offline_cpu = {group: before.get(group) or CpuUse(layout, group) for group in groups}
-        self._offline.follow(layout, batch)
 
-    def _sample(self, now_s: float) -> Sample:
-        node, pods, offline = self._used
+    def _sample(
+        self, now_s: float, disk: DiskSample | None, memory: MemorySample | None, haste: float
+    ) -> Sample:
         heard = self.services.take(now_s)
-        memory = self._memory_sample
-        covered_s = 0.0 if self._read_s is None else now_s - self._read_s
-        self._read_s = now_s
+        offline = self._offline.read(now_s, haste=haste)
         return Sample(
-            signals=Signals(
-                sampled_s=now_s,
-                covered_s=covered_s,
-                capacity_cores=self._capacity_cores,
-                online_used_cores=max(0.0, pods - offline),
-                offline_used_cores=offline,
-                system_used_cores=max(0.0, node - pods),
-                online_full_share=self._cpu.full_share,
-                requests=heard.requests,
-                slow_requests=heard.slow,
-                memory_pressure_share=self._memory.full_share,
-                io_pressure_share=self._io.full_share,
-                memory_used_bytes=memory.used_bytes if memory else None,
-                memory_capacity_bytes=memory.capacity_bytes if memory else None,
-                offline_held_cores=self._held_cores,
-                offline_tasks=self._tasks,
-            ),
+            signals=self._signals(now_s, heard),
             latency_s=heard.latency_s,
-            disk=self._disk,
+            disk=disk,
             memory=memory,
-            network=self._network.sample,
-            offline=self._offline.uses,
+            network=self._network.read(now_s, self._offline.uses, haste=haste),
+            services=heard.services,
+            offline=offline,
+            cpus=self._cpus,
             online=self._online_pods.uses,
         )
 
+    def _signals(self, now_s: float, heard: Heard) -> Signals:
+        online, offline, system = self._used
+        memory = self._memory_sample
+        covered_s = 0.0 if self._read_s is None else now_s - self._read_s
+        self._read_s = now_s
+        return Signals(
+            sampled_s=now_s,
+            covered_s=covered_s,
+            capacity_cores=self._capacity_cores,
+            online_used_cores=online,
+            offline_used_cores=offline,
+            system_used_cores=system,
+            online_full_share=self._cpu.full_share,
+            requests=heard.requests,
+            slow_requests=heard.slow,
+            memory_pressure_share=self._memory.full_share,
+            io_pressure_share=self._io.full_share,
+            memory_used_bytes=memory.used_bytes if memory else None,
+            memory_capacity_bytes=memory.capacity_bytes if memory else None,
+            offline_held_cores=self._held_cores,
+            offline_tasks=self._tasks,
+        )
+
     def _cpu_use(self, now_s: float) -> tuple[float, float, float]:
-        """Cores of the node, of all pods, of batch; what is not known yet counts as nothing."""
-        node = self._node_cpu.read(now_s)
-        pods = self._pods_cpu.read(now_s)
-        offline = sum(group.read(now_s) or 0.0 for group in self._offline_cpu.values())
-        return node or 0.0, max(pods or 0.0, offline), offline
+        """Cores of online, batch and the system; what is not known yet counts as nothing."""
+        node = self._node_cpu.read(now_s) or 0.0
+        offline = 0.0
+        for group in self._offline_cpu.values():
+            offline += group.read(now_s) or 0.0
+        pods = max(self._pods_cpu.read(now_s) or 0.0, offline)
+        return pods - offline, offline, max(0.0, node - pods)
 
     def _look_at_memory(self) -> MemorySample | None:
         """The tighter of the two: the node, or the group of all pods where that has a limit."""
@@ -281,13 +302,14 @@ class Senses:
             if left < available:
                 capacity, available = limit, left
         offline = [use.memory_bytes for use in self._offline.uses if use.memory_bytes is not None]
-        return MemorySample(
+        self._memory_sample = MemorySample(
             capacity_bytes=capacity,
             used_bytes=max(0.0, capacity - available),
             available_bytes=available,
             online_full_share=self._memory.full_share,
             offline_bytes=sum(offline) if offline else None,
         )
+        return self._memory_sample
 
     def _look_at_disk(self, now_s: float) -> DiskSample:
         uses = [use for device in self._devices if (use := device.read(now_s)) is not None]

@@ -45,6 +45,7 @@ class Keeping:
     written: int = 0
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     listed: Callable[[], bool] = lambda: False
+    written_anew: asyncio.Event = field(default_factory=asyncio.Event)
     _next: asyncio.TimerHandle | None = None
 
     def begin(self) -> None:
@@ -98,6 +99,7 @@ class Keeping:
             self.soon(AGAIN_S)
             return
         self.book, self.written = book, self.written + 1
+        self.written_anew.set()
         if before is None or before.off != book.off:
             log.warning("book", off=book.off, other=self.other, pods=len(book.pods))
 

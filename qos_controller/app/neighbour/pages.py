@@ -49,6 +49,7 @@ class Pages:
     evicting: Evicting
     wishing: Wishing
     telling: Telling
+    probed: Callable[[], dict[str, float]]
     heard_s: Callable[[], float | None]
     """When the API server last said anything, on the clock of the wall."""
     now_s: Callable[[], float]
@@ -172,6 +173,7 @@ class Pages:
         page.family(
             "evictions_total", "Wishes, by outcome.", outcomes, label="outcome", kind="counter"
         )
+        page.family("probes_total", "Of latency.", self.probed(), label="outcome", kind="counter")
         page.counter("reports_total", "QosReports written.", self.reporting.written)
         page.counter("reports_failed_total", "Not taken.", self.reporting.failed)
         page.counter("events_left_out_total", "Too many to tell.", self.telling.left_out)

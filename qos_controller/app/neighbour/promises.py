@@ -36,10 +36,13 @@ class Promises:
         """A pod's promise and feed; None where it says none, or nonsense."""
         slo = self._read(uid, notes.get(ANNOTATION_SLO), parse_slo)
         feed = self._read(uid, notes.get(ANNOTATION_LATENCY_FROM), parse_feed)
-        if feed is not None and not _is_its_own(feed, ips):
+        if feed is None or not feed.where:
+            return slo, feed
+        if (host := urlsplit(feed.where).hostname) and host not in ips:
             self._say(uid, "latency-from names another host; leave the host out: http://:8080/")
-            feed = None
-        return slo, feed
+            return slo, None
+        # Not yet started, or on the node's network: there is no address that is its own alone.
+        return slo, feed if ips else None
 
     def _read(
         self, uid: str, text: str | None, parse: Callable[[str], _Read | str]
@@ -60,8 +63,3 @@ class Promises:
         self._told.add((uid, why))
         self.nonsense += 1
         self.wrong(uid, why)
-
-
-def _is_its_own(feed: Feed, ips: tuple[str, ...]) -> bool:
-    host = urlsplit(feed.where).hostname if feed.where else None
-    return not host or host in ips

@@ -11,15 +11,18 @@ again later and never ends the others.
 from __future__ import annotations
 
 import asyncio
+import logging
+import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
 from typing import Final
 
 import httpx
 import structlog
 
 from qos_controller.adapters.book_file import NAME as BOOK
+from qos_controller.adapters.latency.probes import Probes
 from qos_controller.adapters.node_pods import NodePod, TheNode
 from qos_controller.app.neighbour import evicting as evictions
 from qos_controller.app.neighbour import telling as tellings
@@ -42,6 +45,8 @@ from slacktide.kube.reading import Resource
 from slacktide.kube.reflector import Reflector
 from slacktide.kube.writing import Writer
 
+LATENCY: Final = "latency.sock"  # the loop listens there
+PROBES_S: Final = 5.0  # until a probe that ended is begun anew
 LANES: Final = 3  # report, evictions and events never wait for one another
 
 log = structlog.get_logger()
@@ -60,6 +65,7 @@ class Neighbour:
     telling: Telling
     evicting: Evicting
     reporting: Reporting
+    probed: dict[str, float] = field(default_factory=dict)
 
     def pages(self) -> Pages:
         """What its door shows."""
@@ -70,6 +76,7 @@ class Neighbour:
             evicting=self.evicting,
             wishing=self.wishing,
             telling=self.telling,
+            probed=lambda: self.probed,
             heard_s=lambda: self.pods.heard_s,
             now_s=WallClock().now_s,
         )
@@ -80,6 +87,20 @@ class Neighbour:
             self.following.look()
             self.keeping.begin()
             await asyncio.sleep(LOOK_S)
+
+    async def probe(self) -> None:
+        """Asks the services of the book that want to be asked how long they take."""
+        probes, keeping = Probes(str(self.settings.run_dir / LATENCY)), self.keeping
+        try:
+            while True:
+                probes.follow(keeping.book.pods if keeping.book is not None else ())
+                self.probed = dict(probes.counts)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(PROBES_S):
+                        await keeping.written_anew.wait()
+                keeping.written_anew.clear()
+        finally:
+            await probes.close()
 
     async def first_list(self) -> None:
         """Writes the first book, also of a node without pods.
@@ -104,6 +125,8 @@ async def run(settings: NeighbourSettings) -> None:
     Raises:
         BadInput: another agent owns this node, or the port is taken.
     """
+    if not structlog.is_configured():
+        _log_to_stderr(settings.log_level)
     settings.run_dir.mkdir(parents=True, exist_ok=True)
     async with _alone(settings) if settings.alone else _connected(settings) as neighbour:
         try:
@@ -124,6 +147,7 @@ async def _all_of(neighbour: Neighbour) -> None:
     log.info("serving", port=server.sockets[0].getsockname()[1])
     neighbour.keeping.begin()
     async with server, listening(settings.run_dir, neighbour.wishing), asyncio.TaskGroup() as tasks:
+        tasks.create_task(neighbour.probe())
         tasks.create_task(neighbour.evicting.run(neighbour.wishing.evictions))
         if settings.alone:
             tasks.create_task(neighbour.look_on())
@@ -193,13 +217,29 @@ def _neighbour(settings: NeighbourSettings, client: httpx.AsyncClient, lane: Lan
         book=lambda: keeping.book,
         evictions=lambda: evicting.outcomes["evicted"],
         is_open=lambda: wishing.open,
-        writer=Writer(lane, clock=steady),
+        # Half a second later there is a newer one, so none is tried again.
+        writer=Writer(lane, clock=steady, again=frozenset()),
         clock=wall,
         steady=steady,
         pace=settings.pace,
     )
     return Neighbour(
         settings, keeping, following, wishing, pods, nodes, telling, evicting, reporting
+    )
+
+
+def _log_to_stderr(level: str) -> None:
+    """As `slacktide.telemetry` does, without the libraries that it needs for other things."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"]),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(
+            logging.getLevelNamesMapping()[level.upper()]
+        ),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
 
 

@@ -31,4 +31,5 @@ class NeighbourSettings:
     """Off: wishes are refused, and said."""
     memory_grace_s: float = 10.0
     """When memory runs out nobody can wait for minutes, whatever grace a pod was promised."""
+    log_level: str = "info"
     pace: Pace = field(default_factory=Pace)

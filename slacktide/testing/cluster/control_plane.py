@@ -192,6 +192,7 @@ def _api_server_flags(plane: ControlPlane) -> dict[str, object]:
         "service-account-issuer": "https://kubernetes.default.svc",
         "service-cluster-ip-range": "10.0.0.0/16",
         "authorization-mode": "Node,RBAC",
+        "allow-privileged": "true",  # as everywhere: node agents are
         # Else a node made by hand keeps its not-ready taint until a controller looks at it.
         "disable-admission-plugins": "TaintNodesByCondition,ServiceAccount",
         "max-requests-inflight": 2_000,
