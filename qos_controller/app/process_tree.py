@@ -48,9 +48,10 @@ class ProcessTree:
         self._settings = settings
         self._say = say
         self._children: dict[str, Process] = {}
+        me = str(os.getpid())
         self._commands = {
-            "watchdog": ("-I", "-S", watchdog.__file__, settings.run_dir),
-            "loop": (*loop, to_argument(settings), str(os.getpid())),
+            "watchdog": ("-I", "-S", watchdog.__file__, settings.run_dir, me),
+            "loop": (*loop, to_argument(settings), me),
         }
         self.starts = dict.fromkeys(self._commands, 0)
 
