@@ -61,6 +61,7 @@ async def neighbour(settings: AgentSettings) -> None:
             alone=settings.alone,
             beside_others=settings.beside_others,
             evict=settings.evict and not settings.observe,
+            log_level=settings.log_level,
         )
     )
 
