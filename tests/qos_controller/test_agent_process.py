@@ -138,6 +138,26 @@ def test_the_help_has_examples_and_wrong_use_is_refused() -> None:
     assert CliRunner().invoke(agent, ["--cgroup-root", "/no/such/folder"]).exit_code == 2
 
 
+def test_where_there_are_no_groups_it_says_so_and_ends_with_2(tmp_path: Path) -> None:
+    settings = AgentSettings(
+        node="n",
+        run_dir=str(tmp_path / "run"),
+        cgroup_root=str(tmp_path),
+        own_group="",
+        alone=True,
+        port=0,
+        latency_port=0,
+    )
+    ended = subprocess.run(
+        [sys.executable, "-m", "qos_controller.app.agent_process", to_argument(settings)],
+        capture_output=True,
+        check=False,
+        timeout=30,
+    )
+    assert ended.returncode == 2
+    assert b"holds no cgroups" in ended.stderr
+
+
 @pytest.fixture
 def node(tmp_path: Path) -> Iterator[OwnNode]:
     if not has_real_groups() and "CI" not in os.environ:
