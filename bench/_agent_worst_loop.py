@@ -28,13 +28,13 @@ class WorstLaw(NodeLaw):
     def __init__(self, flag: Path) -> None:
         super().__init__()
         self._flag = flag
-        self._does = False
+        self._did_s = 0.0
 
     def decide(self, sample: Sample, now_s: float) -> NodeDecision:
         """The real decision with the worst in place of its actions."""
         decision = super().decide(sample, now_s)
-        does, self._does = self._does, self._flag.exists()
-        if self._does and not does:
+        if self._flag.exists() and now_s - self._did_s > 1.0:
+            self._did_s = now_s
             worst = (SetQuota(0.01), Freeze(now_s + 30.0))
             pods = tuple(SetMemory(2.0**30, task.task) for task in sample.signals.offline_tasks)
             return replace(decision, actions=(*worst, *pods))

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import random
 import signal
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -67,6 +68,9 @@ def measured(kills: int, seed: int) -> dict[tuple[str, ...], list[float]]:
             for number in range(kills):
                 victims = VICTIMS[number % len(VICTIMS)]
                 took[victims].append(killed(node, victims, chance.uniform(0.0, 0.3)))
+        except TimeoutError:
+            sys.stderr.write(f"{node.pids()} frozen: {node.frozen()}\n{node.said()}")
+            raise
         finally:
             node.close()
     return took

@@ -32,12 +32,15 @@ from qos_controller.app.pace import Pace
 from qos_controller.app.sensing import NodeSenses
 from qos_controller.app.settings import AgentSettings, from_argument
 from qos_controller.app.wishes import Wishes
+from slacktide.errors import BadInput
 
 LOCK: Final = "loop.lock"
 COLLECT_S: Final = 10.0
 """Nothing in the loop makes cycles by design; this catches what a library may."""
 COLLECT_BY_S: Final = 60.0
 HOLD_ATTEMPTS: Final = 40
+WRONG_USE: Final = 2
+"""It can never work here, so it is not started again."""
 
 
 class Told:
@@ -136,7 +139,11 @@ def main() -> None:
     parent = int(sys.argv[2]) if len(sys.argv) > 2 else 0
     if parent and not end_with_parent(parent):
         return
-    run(settings, law=NodeLaw())
+    try:
+        run(settings, law=NodeLaw())
+    except BadInput as why:
+        say(str(why))
+        sys.exit(WRONG_USE)
 
 
 if __name__ == "__main__":

@@ -35,6 +35,8 @@ HEALTHY_AFTER_S: Final = 30.0
 STUCK_AFTER_S: Final = 10.0
 """The watchdog made the node safe within 3 s; a loop that is only late deserves to come back."""
 END_WITHIN_S: Final = 0.7
+WRONG_USE: Final = 2
+"""The loop's exit code where it can never work."""
 
 Say = Callable[[str], None]
 Neighbour = Callable[[AgentSettings], Awaitable[None]]
@@ -48,9 +50,10 @@ class ProcessTree:
         self._settings = settings
         self._say = say
         self._children: dict[str, Process] = {}
+        me = str(os.getpid())
         self._commands = {
-            "watchdog": ("-I", "-S", watchdog.__file__, settings.run_dir),
-            "loop": (*loop, to_argument(settings), str(os.getpid())),
+            "watchdog": ("-I", "-S", watchdog.__file__, settings.run_dir, me),
+            "loop": (*loop, to_argument(settings), me),
         }
         self.starts = dict.fromkeys(self._commands, 0)
 
@@ -85,6 +88,8 @@ class ProcessTree:
         while True:
             began_s = time.monotonic()
             code = await self._children[name].wait()
+            if name == "loop" and code == WRONG_USE:
+                raise BadInput("the loop cannot work here, and said why")
             if time.monotonic() - began_s > HEALTHY_AFTER_S:
                 backoff_s = FIRST_BACKOFF_S
             self._say(f"the {name} ended with {code}; it starts again in {backoff_s:g} s")

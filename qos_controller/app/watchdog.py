@@ -29,6 +29,8 @@ from _json import encode_basestring_ascii, make_scanner
 LOOK_S = 0.25
 STALE_S = 2.5
 """With the looks in between the node is safe within 3 s."""
+AGAIN_S = 1.0
+"""While the trouble lasts, since a loop may live and freeze between two looks."""
 LEAVE_AFTER_S = 600.0
 """A DaemonSet's update takes seconds, a crash loop backs off for five minutes at most."""
 
@@ -115,8 +117,8 @@ def owned(run_dir: str) -> list[dict[str, object]]:
     return files
 
 
-def make_safe(run_dir: str, why: str) -> None:
-    """Writes what is safe to each file that has such a value; tells what came of it."""
+def make_safe(run_dir: str, why: str, *, tells: bool) -> None:
+    """Writes what is safe to each file that has such a value; tells what came of it, if it may."""
     failed: list[str] = []
     wrote = {"freeze": 0, "quota": 0}
     try:
@@ -126,8 +128,8 @@ def make_safe(run_dir: str, why: str) -> None:
                 wrote[kind] = wrote.get(kind, 0) + 1
     except (OSError, ValueError, KeyError, TypeError) as wrong:
         failed.append(f"owned.json: {type(wrong).__name__}: {wrong}")
-    if not failed and not any(wrote.values()):
-        return  # nothing was owned that could hurt
+    if not tells or not (failed or any(wrote.values())):
+        return  # said already, or nothing was owned that could hurt
     did = f"{why}: {wrote['freeze']} groups thawed, {wrote['quota']} quotas safe"
     say(did + (f"; failed: {', '.join(failed[:3])}" if failed else ""))
     refusals = ", ".join(encode_basestring_ascii(refusal) for refusal in failed[:100])
@@ -162,12 +164,11 @@ def restore(run_dir: str) -> list[str]:
         waiting = left
 
 
-def watch(run_dir: str) -> None:
+def watch(run_dir: str, supervisor: int) -> None:
     """Until it is ended, or has put everything back."""
     diary = Diary(f"{run_dir}/ticks")
     lock = os.open(f"{run_dir}/loop.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    supervisor = os.getppid()
-    acted = False
+    acted_s = told_of = None
     looked_s = orphaned_s = time.monotonic()
     while True:
         time.sleep(LOOK_S)
@@ -176,9 +177,12 @@ def watch(run_dir: str) -> None:
         slept = now_s - looked_s > 4 * LOOK_S
         looked_s = now_s
         why = "" if slept else _trouble(diary, lock, now_s)
-        if why and not acted:
-            make_safe(run_dir, why)
-        acted = bool(why)
+        if not why:
+            acted_s = told_of = None
+        elif acted_s is None or now_s - acted_s >= AGAIN_S:
+            ledger = _identity(f"{run_dir}/owned.json")
+            make_safe(run_dir, why, tells=ledger != told_of)
+            acted_s, told_of = now_s, ledger
         fcntl.flock(lock, fcntl.LOCK_UN)
         if not why.startswith(ENDED) or os.getppid() == supervisor:
             orphaned_s = now_s
@@ -189,6 +193,15 @@ def watch(run_dir: str) -> None:
             left = f" but {', '.join(refused)}" if refused else ""
             say(f"no agent came for {LEAVE_AFTER_S:.0f} s: restored all{left}")
             return
+
+
+def _identity(path: str) -> tuple[int, int]:
+    """Another one after each writing."""
+    try:
+        found = os.stat(path)  # noqa: PTH116  as above
+    except OSError:
+        return (0, 0)
+    return (found.st_ino, found.st_mtime_ns)
 
 
 def be_the_only_one(run_dir: str) -> None:
@@ -256,4 +269,5 @@ def _put_back(file: dict[str, object], refused: list[str]) -> bool:
 
 if __name__ == "__main__":
     be_the_only_one(sys.argv[1])
-    watch(sys.argv[1])
+    # Told by number: whoever started it may be gone before it asks.
+    watch(sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else os.getppid())

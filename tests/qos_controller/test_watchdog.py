@@ -131,6 +131,13 @@ def test_a_loop_may_die_twice_and_is_made_safe_twice(node: Path) -> None:
         assert until(lambda: (node / "group" / FROZEN).read_text() == "0") < 1.0
 
 
+def test_a_loop_that_lived_and_froze_between_two_looks_is_thawed_too(node: Path) -> None:
+    with watching(node / "run"):
+        until(lambda: held(node) == SAFE)
+        (node / "group" / FROZEN).write_text("1")
+        assert until(lambda: (node / "group" / FROZEN).read_text() == "0") < 2.0
+
+
 @pytest.mark.parametrize("ledger", [b"", b"{", b"[]", b'{"files": [{"path": 3}]}', b"\xff\xfe"])
 def test_a_ledger_that_is_none_is_said_and_survived(node: Path, ledger: bytes) -> None:
     (node / "run" / "owned.json").write_bytes(ledger)
