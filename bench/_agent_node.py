@@ -83,9 +83,7 @@ class OwnNode:
 
     def tell(self, *, off: bool = False) -> None:
         """Writes the book."""
-        book = Book(
-            node="own", written_s=time.time(), pods=tuple(self.pods.values()), off=off
-        )
+        book = Book(node="own", written_s=time.time(), pods=tuple(self.pods.values()), off=off)
         write_book(self.run_dir / NAME, book)
 
     def start(self, module: Sequence[str] = AGENT, *more: str) -> subprocess.Popen[bytes]:
