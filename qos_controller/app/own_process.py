@@ -109,7 +109,7 @@ def _join(pid: int, place: Path) -> str | None:
     try:
         made = not place.is_dir()
         place.mkdir(parents=True, exist_ok=True)
-        if made:
+        if made and not (place / "cgroup.controllers").exists():  # on v2 empty means all
             _fill_cpuset(place)
         for name, weight in (("cpu.shares", CPU_SHARES), ("cpu.weight", CPU_WEIGHT)):
             if (place / name).exists():
