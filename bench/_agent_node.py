@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from bench.qos.groups import ROOT, Group, hierarchies
@@ -66,32 +67,32 @@ class OwnNode:
         for below in ("burstable", "besteffort"):
             (self.top / "kubepods" / below).make()
 
-    def add(
-        self, number: int, *, batch: bool, command: Sequence[str] = IDLE, **fields: object
-    ) -> Pod:
+    def add(self, number: int, *, batch: bool, command: Sequence[str] = IDLE) -> Pod:
         """One more pod with one container; call `tell` when the agent may know."""
         uid = f"{number:08x}-0000-4000-8000-000000000000"
-        known = {"batch_cpu_cores": 1.0, "qos_class": "BE"} if batch else {}
-        pod = Pod(  # type: ignore[arg-type]  # a test names its fields
-            uid=uid, namespace="own", name=f"pod-{number}", batch=batch, **{**known, **fields}
-        )
+        pod = Pod(uid=uid, namespace="own", name=f"pod-{number}", batch=batch)
+        if batch:
+            pod = replace(pod, batch_cpu_cores=1.0, qos_class="BE")
         qos = "besteffort" if batch else "burstable"
         group = self.top / "kubepods" / qos / f"pod{uid}"
         self.pods[uid], self.groups[uid] = pod, group
-        self._processes.append((group / "container").make().start(command))
+        container = (group / "container").make()
+        self._processes.append(container.start(command))
+        # It joins one hierarchy after the other and then becomes the command.
+        wait_until(lambda: container.pids() and _is(self._processes[-1].pid, command[0]))
         return pod
 
     def tell(self, *, off: bool = False) -> None:
         """Writes the book."""
-        book = Book(
-            node="own", written_s=time.time(), pods=tuple(self.pods.values()), off=off
-        )
+        book = Book(node="own", written_s=time.time(), pods=tuple(self.pods.values()), off=off)
         write_book(self.run_dir / NAME, book)
 
     def start(self, module: Sequence[str] = AGENT, *more: str) -> subprocess.Popen[bytes]:
         """The whole agent, or another module with the same settings."""
+        if self.agent is not None:
+            self.agent.wait()
         with (self.run_dir / "agent.err").open("ab") as said:
-            self.agent = subprocess.Popen(
+            self.agent = subprocess.Popen(  # noqa: S603  the agent itself
                 [sys.executable, *module, to_argument(self.settings), *more],
                 stderr=said,
                 stdout=said,
@@ -122,7 +123,7 @@ class OwnNode:
             for path, _, files in os.walk(hierarchy / self.top.path / "kubepods"):
                 for name in set(files) & set(WRITTEN):
                     held[f"{path}/{name}"] = Path(path, name).read_text()
-        for pid in self.top.pids():
+        for pid in (self.top / "kubepods").pids():
             with suppress(OSError):
                 held[f"oom {pid}"] = Path(f"/proc/{pid}/oom_score_adj").read_text()
         return held
@@ -157,6 +158,12 @@ def wait_until(holds: Callable[[], object], *, within_s: float = 5.0) -> float:
             raise TimeoutError(f"not within {within_s:g} s")
         time.sleep(0.002)
     return time.monotonic() - began_s
+
+
+def _is(pid: int, command: str) -> bool:
+    """Whether that process has become this command."""
+    line = Path(f"/proc/{pid}/cmdline").read_bytes()
+    return line.startswith(command.encode()) and b"cgroup.procs" not in line
 
 
 def _name(line: Iterable[bytes]) -> str:

@@ -1,4 +1,4 @@
-"""The real loop with a law that does its worst: `python -m bench._agent_worst_loop SETTINGS PARENT`.
+"""The real loop with a law that does its worst: `-m bench._agent_worst_loop SETTINGS PARENT`.
 
 While RUN_DIR/rehearse exists, batch is frozen for half a minute and cut down to a hundredth of a
 core, so that only the agent's own safety can undo it. All else is the real loop.
@@ -7,7 +7,6 @@ core, so that only the agent's own safety can undo it. All else is the real loop
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -41,10 +40,10 @@ class WorstLaw(NodeLaw):
             return replace(decision, actions=(*worst, *pods))
         return replace(decision, actions=())
 
-    def told(self, decision: NodeDecision, now_s: float) -> Sequence[Event]:
+    def told(self, decision: NodeDecision, now_s: float) -> list[Event]:
         """Nothing."""
         del decision, now_s
-        return ()
+        return []
 
 
 def main() -> None:

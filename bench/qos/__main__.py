@@ -24,7 +24,8 @@ from bench.qos.arms import ARMS, Ours
 from bench.qos.calibrate import cpu_s_per_request
 from bench.qos.episode import Record, play
 from bench.qos.plots import draw
-from bench.qos.report import Results, say_figures, table
+from bench.qos.report import say_figures, table
+from bench.qos.results import Results
 from bench.qos.rig import Rig, clean, ends_well
 from bench.qos.scenes import BY_NAME, SCENES, Scene
 from bench.qos.void import MOST_OTHERS_CORES
@@ -52,7 +53,7 @@ BLOCK = 4
     help="Cores that processes of others may use in a second that counts.",
 )
 @click.option("--clean", "cleaning", is_flag=True, help="Remove what a killed bench left behind.")
-def main(
+def main(  # noqa: PLR0917 -- click hands options over by name
     quick: bool,
     scenes: tuple[str, ...],
     arms: str,
@@ -80,7 +81,15 @@ def main(
         if quick:
             chosen, repeats = [BY_NAME[name] for name in scenes or ("equal_weight",)], 1
         files = tuple(
-            _play_scene(scene, folder, out, _chosen(scene, arms), loads, repeats, seed)
+            _play_scene(
+                scene,
+                folder,
+                out / f"{scene.name}.jsonl",
+                arms=_chosen(scene, arms),
+                loads=[int(load) for load in loads.split(",") if load] or scene.loads,
+                repeats=min(repeats, scene.most_repeats),
+                seed=seed,
+            )
             for scene in chosen
         )
     results = Results.read(files, most_others)
@@ -94,39 +103,52 @@ def main(
 def _play_scene(
     scene: Scene,
     folder: Path,
-    out: Path,
+    file: Path,
+    *,
     arms: Sequence[str],
-    loads: str,
+    loads: Sequence[int],
     repeats: int,
     seed: int,
 ) -> Path:
-    file, begun_s = out / f"{scene.name}.jsonl", time.monotonic()
-    wanted = tuple(int(load) for load in loads.split(",") if load) if loads else scene.loads
+    begun_s = time.monotonic()
+    source = random.Random(f"{seed} {scene.name}")  # noqa: S311 -- an order, not a secret
     with Rig(scene, folder) as rig, file.open("w") as lines:
         cost_s = 0.0 if scene.rate_per_s else cpu_s_per_request(rig)
-        for record in _episodes(rig, arms, wanted, repeats, seed, cost_s):
-            lines.write(record.line() + "\n")
-            lines.flush()
+        for arm, turns in _blocks(scene, arms, repeats, source):
+            for record in _block(rig, arm, turns, loads=loads, cost_s=cost_s, source=source):
+                lines.write(record.line() + "\n")
+                lines.flush()
     print(f"{scene.name}: {time.monotonic() - begun_s:.0f} s", file=sys.stderr)
     return file
 
 
-def _episodes(
-    rig: Rig, arms: Sequence[str], loads: Sequence[int], repeats: int, seed: int, cost_s: float
+def _blocks(
+    scene: Scene, arms: Sequence[str], repeats: int, source: random.Random
+) -> Iterator[tuple[str, list[int]]]:
+    """Arms in turn, in an order drawn anew for each round, with the episodes of their block."""
+    for begin in range(0, repeats, BLOCK):
+        turns = range(begin, min(begin + BLOCK, repeats))
+        for arm in source.sample(list(arms), len(arms)):
+            mine = [turn for turn in turns if arm == "ours" or turn % scene.less_often == 0]
+            if mine:
+                yield arm, mine
+
+
+def _block(
+    rig: Rig,
+    name: str,
+    turns: Sequence[int],
+    *,
+    loads: Sequence[int],
+    cost_s: float,
+    source: random.Random,
 ) -> Iterator[Record]:
-    scene, source = rig.scene, random.Random(f"{seed} {rig.scene.name}")  # noqa: S311
-    for block in range(0, min(repeats, scene.most_repeats), BLOCK):
-        turns = range(block, min(block + BLOCK, repeats, scene.most_repeats))
-        for name in source.sample(list(arms), len(arms)):
-            mine = [turn for turn in turns if name == "ours" or turn % scene.less_often == 0]
-            if not mine:
-                continue
-            with ARMS[name](rig) as arm:
-                for turn in mine:
-                    load = loads[turn % len(loads)]
-                    rate = scene.rate_per_s or load / 100 * (os.cpu_count() or 1) / cost_s
-                    drawn = source.randrange(1 << 30)
-                    yield play(rig, arm, load=load, rate_per_s=rate, repeat=turn, seed=drawn)
+    with ARMS[name](rig) as arm:
+        for turn in turns:
+            load = loads[turn % len(loads)]
+            rate = rig.scene.rate_per_s or load / 100 * (os.cpu_count() or 1) / cost_s
+            drawn = source.randrange(1 << 30)
+            yield play(rig, arm, load=load, rate_per_s=rate, repeat=turn, seed=drawn)
 
 
 def _chosen(scene: Scene, arms: str) -> list[str]:

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -109,13 +109,14 @@ class Ours(Arm):
         (self.rig.run_dir / "ticks").unlink(missing_ok=True)
         self._read = self._events = 0
         self._reader: TickReader | None = None
+        self._inode = 0
         self._wishes = Wishes(self.rig)
         self.rig.write_book()
         self._log = (self.rig.folder / "agent.log").open("ab")
         self._process = self.rig.agent.start(
             self._command(), environment={"PYTHONPATH": str(HERE)}, output=self._log.fileno()
         )
-        self._until(lambda: self._ticking(), self.ready_s, "the agent did not start to tick")
+        self._until(self._ticking, self.ready_s, "the agent did not start to tick")
         return self
 
     def __exit__(self, *told: object) -> None:
@@ -182,9 +183,9 @@ class Ours(Arm):
         reader = self._open()
         return reader is not None and reader.counts[0] > 4
 
-    def _until(self, true: object, limit_s: float, otherwise: str) -> None:
+    def _until(self, true: Callable[[], bool], limit_s: float, otherwise: str) -> None:
         deadline_s = time.monotonic() + limit_s
-        while callable(true) and not true():
+        while not true():
             if time.monotonic() > deadline_s or self._process.poll() is not None:
                 log = (self.rig.folder / "agent.log").read_text()[-2_000:]
                 raise RuntimeError(f"{otherwise}; its log ends: {log}")

@@ -1,4 +1,6 @@
-"""The open-loop client: python -m bench.qos.client PLAN.json ANSWERS
+"""The open-loop client.
+
+python -m bench.qos.client PLAN.json ANSWERS
 
 It sends at times fixed beforehand and stamps each request with the time it was *meant* to go, so a
 client held up by a slow server or by a busy machine cannot hide the wait (coordinated omission).

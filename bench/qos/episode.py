@@ -59,8 +59,8 @@ class Record:
 def play(rig: Rig, arm: Arm, *, load: int, rate_per_s: float, repeat: int, seed: int) -> Record:
     """Plays one episode and tells all of it."""
     scene = rig.scene
-    gate = _prepare(rig, arm)
     arm.rest()
+    gate = _prepare(rig, arm)
     rig.evictions.clear()
     begin_s = time.monotonic() + LEAD_S
     step_s = begin_s + scene.pre_s
@@ -122,11 +122,14 @@ def play(rig: Rig, arm: Arm, *, load: int, rate_per_s: float, repeat: int, seed:
 
 def _prepare(rig: Rig, arm: Arm) -> subprocess.Popen[bytes] | None:
     """The batch pod as it is before the step: not there, waiting, or running."""
-    if not arm.with_batch or rig.scene.appears:
+    if not arm.with_batch:
+        return None
+    rig.expect_batch()
+    if rig.scene.appears:
         return None
     rig.make_batch()
     arm.made_batch()
-    gate = (rig.batch / "main").start(rig.batch_command(), wait=True)
+    gate = rig.start_batch(wait=True)
     if rig.scene.step != "batch_on":
         _open(gate)
         time.sleep(1.0)
@@ -144,7 +147,7 @@ def _step(
     if gate is None:
         rig.make_batch()
         arm.made_batch()
-        gate = (rig.batch / "main").start(rig.batch_command())
+        gate = rig.start_batch(wait=False)
     else:
         _open(gate)
     return gate

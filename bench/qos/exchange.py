@@ -55,7 +55,7 @@ class Datagrams:
 
 
 class Connections:
-    """HTTP/1.1, a connection for each request on its way; kept for the next one, or `fresh` ones."""
+    """HTTP/1.1, a connection for each request on its way; kept, or `fresh` ones."""
 
     def __init__(self, host: str, port: int, path: str, *, fresh: bool) -> None:
         self._address = (host, port)

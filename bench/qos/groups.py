@@ -93,13 +93,21 @@ class Group:
         command: Sequence[str],
         *,
         wait: bool = False,
+        within: Sequence[str] = (),
         environment: dict[str, str] | None = None,
         output: int = subprocess.DEVNULL,
     ) -> subprocess.Popen[bytes]:
-        """Starts a command in it; with `wait` it begins at the first line on its stdin."""
+        """Starts a command in it; with `wait` it begins at the first line on its stdin.
+
+        `within` is a prefix that is there before the wait, as a pod's network is.
+        """
         procs = [str(h / self.path / "cgroup.procs") for h in hierarchies()]
         return subprocess.Popen(  # noqa: S603 -- the bench's own commands
-            ["/bin/sh", "-c", _JOIN, "join", *procs, "--", "wait" if wait else "now", *command],
+            [
+                *within,
+                *("/bin/sh", "-c", _JOIN, "join", *procs, "--"),
+                *("wait" if wait else "now", *command),
+            ],
             stdin=subprocess.PIPE if wait else subprocess.DEVNULL,
             stdout=output,
             stderr=output,

@@ -1,4 +1,4 @@
-"""nginx as the online service: static files, compressed as it answers (2-5 ms of CPU) or as they are.
+"""nginx as the online service: a static file, compressed as it answers (2 ms of CPU) or as it is.
 
 Always holds: it tells each request's time to the agent by syslog, with times in whole milliseconds.
 """

@@ -7,13 +7,13 @@ and by the colour-blind (Okabe & Ito's palette), and every line carries its arm'
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from bench.qos.measured import Floats, windows_ms
-from bench.qos.report import Episode, Results
+from bench.qos.results import Episode, Results
 
 COLOURS = {
     "solo": "#8a8a8a",
@@ -84,19 +84,24 @@ def picture(
     highest = max((float(np.max(p99)) for _, p99 in lines.values() if len(p99)), default=1.0)
     lowest = min((float(np.min(p99)) for _, p99 in lines.values() if len(p99)), default=0.1)
     low, high = math.floor(math.log10(max(lowest, 0.01))), math.ceil(math.log10(highest))
+    high = max(high, low + 1)
     across = _scale(first_s, last_s, LEFT, WIDTH - RIGHT)
-    up = _scale(low, max(high, low + 1), TOP + HIGH, TOP)
+    up = _scale(low, high, TOP + HIGH, TOP)
     stage_up = _scale(0, 4, TOP + HIGH + GAP + LOW, TOP + HIGH + GAP)
     height = TOP + HIGH + GAP + LOW + 34
     at_load = f" at {load} % load" if load else ""
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" '
-        'font-family="sans-serif" font-size="12" fill="#7a7a7a" role="img">',
+        (
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" '
+            'font-family="sans-serif" font-size="12" fill="#7a7a7a" role="img">'
+        ),
         f"<title>{scene}: online's p99 and the agent's stage over time</title>",
-        f'<text x="{LEFT}" y="18" font-size="14">{scene}{at_load}: p99 of 100 ms windows, ms'
-        " (median of episodes; log scale)</text>",
+        (
+            f'<text x="{LEFT}" y="18" font-size="14">{scene}{at_load}: p99 of 100 ms windows, ms'
+            " (median of episodes; log scale)</text>"
+        ),
     ]
-    parts += _grid(across, up, stage_up, (first_s, last_s), (low, max(high, low + 1)), height)
+    parts += _grid(across, up, stage_up, span_s=(first_s, last_s), decades=(low, high))
     ended = []
     for arm, (times, p99) in lines.items():
         points = [
@@ -111,11 +116,22 @@ def picture(
     return "\n".join([*parts, "</svg>", ""])
 
 
-def _scale(first: float, last: float, begin: float, end: float):  # type: ignore[no-untyped-def]  # noqa: ANN202
+Scale = Callable[[float], float]
+
+
+def _scale(first: float, last: float, begin: float, end: float) -> Scale:
     return lambda value: begin + (value - first) / (last - first) * (end - begin)
 
 
-def _grid(across, up, stage_up, span_s, decades, height):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202, PLR0917
+def _grid(
+    across: Scale,
+    up: Scale,
+    stage_up: Scale,
+    *,
+    span_s: tuple[float, float],
+    decades: tuple[int, int],
+) -> Iterator[str]:
+    height = TOP + HIGH + GAP + LOW + 34
     thin = 'stroke="#9a9a9a" stroke-opacity="0.35"'
     for decade in range(decades[0], decades[1] + 1):
         y = up(decade)

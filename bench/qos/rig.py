@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Self
 
 from bench.qos.groups import HEAVIEST, PREFIX, Group, hierarchies, left_behind
 from bench.qos.nginx import start_nginx
@@ -29,7 +30,6 @@ from qos_controller.core.pods import Book, Feed, Pod, Slo
 MEMORY = Path("/dev/shm")  # noqa: S108 -- a tmpfs, as /run is: a rename on a busy disk waits for it
 HERE = Path(__file__).parents[2]
 ONLINE = "a0000000-0000-4000-8000-000000000001"
-BATCH = "b0000000-0000-4000-8000-000000000002"
 DIRTY = {"dirty_ratio": "20", "dirty_background_ratio": "10"}
 """The kernel's own defaults, whatever the machine was set to."""
 FILE_BYTES = {"disk": 1 << 30, "cached": 512 << 20, "memory": 256 << 20}
@@ -47,8 +47,9 @@ class Rig:
         self.kubepods = self.top / "kubepods"
         self.online = self.kubepods / "burstable" / f"pod{ONLINE}"
         self.besteffort = self.kubepods / "besteffort"
-        where = self.kubepods / "burstable" if scene.ordinary else self.besteffort
-        self.batch = where / f"pod{BATCH}"
+        self.batch_uid = ""
+        self.batch = self.besteffort / "pod"
+        self._batches = 0
         self.client, self.agent = self.top / "client", self.top / "agent"
         self.wire = Wire(f"{PREFIX}{os.getpid()}") if scene.server == "static" else None
         self.evictions: list[float] = []
@@ -57,7 +58,7 @@ class Rig:
         self._dirty = {name: _sysctl(name) for name in DIRTY}
         self._dirty |= {n: _sysctl(n) for n in ("dirty_bytes", "dirty_background_bytes")}
 
-    def __enter__(self) -> Rig:
+    def __enter__(self) -> Self:
         """Everything but batch is there and warm."""
         try:
             self._make()
@@ -98,6 +99,14 @@ class Rig:
         for name, value in DIRTY.items():
             _set_sysctl(name, value)
 
+    def expect_batch(self) -> None:
+        """A new batch pod is bound to this node: the book knows it before kubelet makes it."""
+        self._batches += 1
+        self.batch_uid = f"b0000000-0000-4000-8000-{self._batches:012d}"
+        where = self.kubepods / "burstable" if self.scene.ordinary else self.besteffort
+        self.batch = where / f"pod{self.batch_uid}"
+        self.write_book()
+
     def make_batch(self) -> None:
         """The batch pod's groups, as kubelet makes them."""
         (self.batch / "main").make()
@@ -111,9 +120,17 @@ class Rig:
         dear = 'echo 1000 > /proc/self/oom_score_adj; exec "$@"'
         return ["/bin/sh", "-c", dear, "batch", *command]
 
+    def start_batch(self, *, wait: bool) -> subprocess.Popen[bytes]:
+        """Its container; with `wait` it begins when told."""
+        within = self.wire.batch if self.wire else ()
+        return (self.batch / "main").start(self.batch_command(), wait=wait, within=within)
+
     def end_batch(self) -> None:
         """The pod goes, with its groups and files, and the disk comes to rest."""
-        self.batch.remove()
+        if self.batch_uid:
+            self.batch.remove()
+        self.batch_uid = ""
+        self.write_book()
         shutil.rmtree(self.folder / "batch", ignore_errors=True)
         if self.scene.counts == "written":
             settle_disk()
@@ -139,7 +156,7 @@ class Rig:
             feed=feed,
         )
         batch = Pod(
-            uid=BATCH,
+            uid=self.batch_uid,
             namespace="bench",
             name="batch",
             batch=True,
@@ -149,7 +166,11 @@ class Rig:
             started_s=time.time(),
             ips=self.wire.batch_ips if self.wire else (),
         )
-        book = Book(node="bench", written_s=time.time(), pods=(online, batch))
+        book = Book(
+            node="bench",
+            written_s=time.time(),
+            pods=(online, batch) if self.batch_uid else (online,),
+        )
         write_book(self.run_dir / NAME, book)
 
     def start_client(

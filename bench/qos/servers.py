@@ -1,4 +1,6 @@
-"""The online services: python -m bench.qos.servers KIND --port N --uid UID [--file F] [...]
+"""The online services.
+
+python -m bench.qos.servers KIND --port N --uid UID [--file F] [...]
 
 cpu: 2-5 ms of hashing a request. disk, cached: a random 4 KiB of its own file, past or through the
 page cache. memory: touches a working set, reads a cached file, allocates and frees as it answers.

@@ -1,4 +1,4 @@
-"""Which seconds of an episode say nothing: the machine or the client, not the scene, made them slow.
+"""Which seconds of an episode say nothing: the machine or the client made them slow.
 
 Always holds: a rule looks at the machine and at sending alone, never at latency, so no second is
 dropped for being slow; what is dropped is counted by its reason.
@@ -7,6 +7,7 @@ dropped for being slow; what is dropped is counted by its reason.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from bench.qos.usage import FIELDS
 
@@ -55,7 +56,7 @@ def _machine(usage: Sequence[Row], cores: int, most_others_cores: float) -> list
 def _by_second(usage: Sequence[Row]) -> dict[int, tuple[Row, Row]]:
     """First and last row of each second; the last is the next second's first where there is one."""
     pieces: dict[int, tuple[Row, Row]] = {}
-    for row, following in zip(usage, usage[1:], strict=False):
+    for row, following in pairwise(usage):
         second = int(row[0] // 1)
         pieces[second] = (pieces.get(second, (row, row))[0], following)
     return pieces

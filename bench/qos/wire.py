@@ -1,8 +1,8 @@
 """An uplink of the bench's own: pods, a node and the world outside in four network namespaces.
 
-    online 10.77.1.2 --\\
+    online 10.77.1.2 --+
                         node --- uplink, RATE --- outside 10.77.3.2
-    batch  10.77.2.2 --/
+    batch  10.77.2.2 --+
 
 The rate is the far port's (a token bucket behind `outside`'s ingress), so that the node's own
 uplink is free for an agent to shape, as on a real node behind a switch.
@@ -71,9 +71,15 @@ class Wire:
         """Prefix of a command that runs behind the uplink: the client."""
         return self._inside("outside")
 
-    def flood(self) -> Sequence[str]:
-        """Eight connections from the batch pod, sending all they can."""
-        return [*self._inside("batch"), "python3", "-I", "-S", "-c", _PROGRAM, "flood"]
+    @property
+    def batch(self) -> list[str]:
+        """Prefix of a command that runs in the batch pod's network."""
+        return self._inside("batch")
+
+    @staticmethod
+    def flood() -> Sequence[str]:
+        """Eight connections, sending all they can."""
+        return ["python3", "-I", "-S", "-c", _PROGRAM, "flood"]
 
     def make(self) -> None:
         """Namespaces, links, addresses, routes, the rate and the sink."""
@@ -118,10 +124,10 @@ class Wire:
     def left_behind() -> list[str]:
         """Names of wires whose bench is dead."""
         listed = subprocess.run(
-            ["ip", "netns", "list"],
+            ["ip", "netns", "list"],  # noqa: S607 -- found on PATH, as tc is
             capture_output=True,
             check=False,
-            text=True,  # noqa: S607
+            text=True,
         ).stdout
         names = {
             line.split()[0].rsplit("-", 1)[0]
@@ -144,8 +150,8 @@ class Wire:
         self._in("outside", "ip", "link", "add", "port", "type", "ifb")
         self._in("outside", "ip", "link", "set", "port", "up")
         self._in("outside", "tc", "qdisc", "add", "dev", "eth0", "ingress")
-        redirect = "mirred egress redirect dev port".split()
-        match = "protocol all u32 match u32 0 0 action".split()
+        redirect = ["mirred", "egress", "redirect", "dev", "port"]
+        match = ["protocol", "all", "u32", "match", "u32", "0", "0", "action"]
         parent = ("parent", "ffff:")
         self._in("outside", "tc", "filter", "add", "dev", "eth0", *parent, *match, *redirect)
         shape = f"tbf rate {RATE_MBIT}mbit burst 256kb latency {QUEUE_MS}ms".split()

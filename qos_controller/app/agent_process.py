@@ -61,6 +61,7 @@ async def neighbour(settings: AgentSettings) -> None:
             alone=settings.alone,
             beside_others=settings.beside_others,
             evict=settings.evict and not settings.observe,
+            log_level=settings.log_level,
         )
     )
 
@@ -98,8 +99,8 @@ def main(loop: Sequence[str] = LOOP) -> None:
     say(protects(settings))
     try:
         asyncio.run(_until_told(settings, loop))
-    except* BadInput as several:
-        say(str(several.exceptions[0]))
+    except BadInput as why:
+        say(str(why))
         sys.exit(2)
 
 

@@ -53,7 +53,7 @@ class Told:
         self.to_end = True
 
 
-def run(settings: AgentSettings, *, law: Judgement) -> None:
+def run(settings: AgentSettings, *, law: Judgement, pace: Pace | None = None) -> None:
     """Until SIGTERM; the parts are made after the node has been put back."""
     told = Told()
     settings.run.mkdir(parents=True, exist_ok=True)
@@ -76,7 +76,8 @@ def run(settings: AgentSettings, *, law: Judgement) -> None:
         faults=faults,
     )
     try:
-        _ticks(Loop(parts, observe=settings.observe), settings, told)
+        loop = Loop(parts, observe=settings.observe)
+        _ticks(loop, pace or Pace(settings.tick_s), told)
     finally:
         if not settings.observe:
             hands.restore()
@@ -112,13 +113,12 @@ def loop_group(own_group: str) -> str:
     return f"{own_group}-loop" if own_group else ""
 
 
-def _ticks(loop: Loop, settings: AgentSettings, told: Told) -> None:
+def _ticks(loop: Loop, pace: Pace, told: Told) -> None:
     """Ticks until told to end; what the collector knows by now lives as long as the process."""
     gc.collect()
     gc.freeze()
     gc.disable()
-    pace = Pace(settings.tick_s)
-    collected_s = time.monotonic()
+    collected_s = pace.wait()
     while not told.to_end:
         now_s = pace.wait()
         loop.late_ticks = pace.late

@@ -5,6 +5,7 @@ Works beside a running agent, after one that died, and without Kubernetes.
 
 from __future__ import annotations
 
+import os
 import socket
 import statistics
 import time
@@ -92,16 +93,28 @@ def _book(run_dir: Path) -> Book:
 def _agent(reader: TickReader, ticks: list[Tick]) -> Agent:
     beat = reader.heartbeat_s
     heard_s = time.monotonic() - beat if beat else None
+    alive = heard_s is not None and heard_s < DEAD_AFTER_S
+    runs_s = max(time.time() - reader.started_s, 0.0)
     costs = [tick.tick_cost_s for tick in ticks if finite(tick.tick_cost_s) is not None]
-    span_s = ticks[-1].monotonic_s - ticks[0].monotonic_s if len(ticks) > 1 else 0.0
+    used_s = _cpu_time_s(reader.pid) if alive else None
     return Agent(
         pid=reader.pid,
-        alive=heard_s is not None and heard_s < DEAD_AFTER_S,
+        alive=alive,
         heard_s=heard_s,
-        runs_s=max(time.time() - reader.started_s, 0.0),
+        runs_s=runs_s,
         tick_cost_s=statistics.median(costs) if costs else None,
-        core_share=sum(costs[1:]) / span_s if span_s > 0 and costs else None,
+        core_share=used_s / runs_s if used_s is not None and runs_s > 0 else None,
     )
+
+
+def _cpu_time_s(pid: int) -> float | None:
+    """Of all threads of a process since it began; a tick's own cost includes waiting for a CPU."""
+    try:
+        # The name in brackets may hold anything, so the fields are counted from its end.
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError, IndexError):
+        return None
 
 
 def _stages(tick: Tick) -> dict[str, str]:

@@ -17,8 +17,8 @@ _LOCK_CURRENT, _LOCK_FUTURE, _LOCK_ON_FAULT = 1, 2, 4  # <sys/mman.h>
 _SET_DEATH_SIGNAL: Final = 1  # <linux/prctl.h> PR_SET_PDEATHSIG
 NICE: Final = -20
 OOM_SCORE: Final = -999
-CPU_SHARES: Final = "10240"
-CPU_WEIGHT: Final = "1000"
+FIRST: Final = 10
+"""The loop's CPU weight, as a multiple of an ordinary group's."""
 
 
 def privileged(own_group: str, cgroup_root: Path) -> list[str]:
@@ -27,7 +27,7 @@ def privileged(own_group: str, cgroup_root: Path) -> list[str]:
         lock_memory(),
         be_first(),
         be_last_killed(),
-        join(os.getpid(), own_group, cpu_trees(cgroup_root)),
+        join(os.getpid(), own_group, cpu_trees(cgroup_root), weight=FIRST),
     )
     return [refusal for refusal in asked if refusal]
 
@@ -59,14 +59,15 @@ def be_last_killed() -> str | None:
     return None
 
 
-def join(pid: int, group: str, trees: list[Path]) -> str | None:
-    """Moves a process to that group of those trees, with a high CPU weight where there is one.
+def join(pid: int, group: str, trees: list[Path], *, weight: int = 1) -> str | None:
+    """Moves a process to that group of those trees, with that many times the usual CPU weight.
 
     An empty `group` leaves it where it is.
     """
     if not group:
         return None
-    refusals = [f"{tree / group}: {why}" for tree in trees if (why := _join(pid, tree / group))]
+    asked = ((tree / group, _join(pid, tree / group, weight)) for tree in trees)
+    refusals = [f"{place}: {why}" for place, why in asked if why]
     return f"no group of its own: {', '.join(refusals)}" if refusals else None
 
 
@@ -105,15 +106,15 @@ def end_with_parent(parent: int) -> bool:
     return os.getppid() == parent
 
 
-def _join(pid: int, place: Path) -> str | None:
+def _join(pid: int, place: Path, weight: int) -> str | None:
     try:
         made = not place.is_dir()
         place.mkdir(parents=True, exist_ok=True)
         if made and not (place / "cgroup.controllers").exists():  # on v2 empty means all
             _fill_cpuset(place)
-        for name, weight in (("cpu.shares", CPU_SHARES), ("cpu.weight", CPU_WEIGHT)):
+        for name, usual in (("cpu.shares", 1024), ("cpu.weight", 100)):
             if (place / name).exists():
-                (place / name).write_text(weight)
+                (place / name).write_text(str(weight * usual))
         (place / "cgroup.procs").write_text(str(pid))
     except OSError as why:
         return why.strerror or str(why)

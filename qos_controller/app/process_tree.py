@@ -24,7 +24,7 @@ from typing import Final
 
 from qos_controller.adapters.ticks import TickReader
 from qos_controller.app import watchdog
-from qos_controller.app.own_process import join, leave, trees
+from qos_controller.app.own_process import cpu_trees, join, leave, trees
 from qos_controller.app.settings import AgentSettings, to_argument
 from slacktide.errors import BadInput
 
@@ -57,30 +57,40 @@ class ProcessTree:
     async def run(self, neighbour: Neighbour | None) -> None:
         """Until cancelled."""
         self._settings.run.mkdir(parents=True, exist_ok=True)
-        ready = asyncio.Event()
+        # Where batch crowds everybody out, Kubernetes' half must still hear SIGTERM.
+        cpu = cpu_trees(Path(self._settings.cgroup_root))
+        if refusal := join(os.getpid(), self._settings.own_group, cpu):
+            self._say(refusal)
+        await self._start("watchdog")
+        await self._start("loop")
+        tasks = [
+            asyncio.create_task(self._keep("watchdog")),
+            asyncio.create_task(self._keep("loop")),
+            asyncio.create_task(self._kill_when_stuck()),
+        ]
+        if neighbour is not None:
+            tasks.append(asyncio.create_task(self._keep_neighbour(neighbour)))
         try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._keep("watchdog", ready.set))
-                await ready.wait()
-                tasks.create_task(self._keep("loop", lambda: None))
-                tasks.create_task(self._kill_when_stuck())
-                if neighbour is not None:
-                    tasks.create_task(self._keep_neighbour(neighbour))
+            # None of them returns; the first that raises ends all.
+            await asyncio.gather(*tasks)
         finally:
-            await asyncio.shield(self._end_all())
+            for task in tasks:
+                task.cancel()
+            # The node first: what else has to end may take its time.
+            await self._end_all()
+            await asyncio.wait(tasks, timeout=END_WITHIN_S)
 
-    async def _keep(self, name: str, started: Callable[[], None]) -> None:
+    async def _keep(self, name: str) -> None:
         backoff_s = FIRST_BACKOFF_S
         while True:
             began_s = time.monotonic()
-            child = await self._start(name)
-            started()
-            code = await child.wait()
+            code = await self._children[name].wait()
             if time.monotonic() - began_s > HEALTHY_AFTER_S:
                 backoff_s = FIRST_BACKOFF_S
             self._say(f"the {name} ended with {code}; it starts again in {backoff_s:g} s")
             await asyncio.sleep(backoff_s)
             backoff_s = min(2.0 * backoff_s, MOST_BACKOFF_S)
+            await self._start(name)
 
     async def _start(self, name: str) -> Process:
         # Only the watchdog leaves the session: a loop without its supervisor should end.

@@ -16,19 +16,26 @@ from qos_controller.core.pods import Pod
 from qos_controller.core.sample import Sample
 
 LATENCY_SOCKET: Final = "latency.sock"
+ONLINE_PATHS: Final = ("/var/lib/kubelet", "/var/lib/containerd", "/")
+"""What is on the disks that online waits for; those that are not there are left out."""
 
 
 class NodeSenses:
     """One look a tick."""
 
     def __init__(self, settings: AgentSettings, layout: Layout, faults: Faults) -> None:
-        self._senses = Senses(layout)
+        mbps, disk = settings.link_mbps, settings.disk
+        self._senses = Senses(
+            layout,
+            online_paths=(disk,) if disk else ONLINE_PATHS,
+            uplink_bytes_per_s=None if mbps is None else mbps * 125_000.0,
+        )
         datagrams = self._senses.datagrams
         path = str(settings.run / LATENCY_SOCKET)
         faults.kept(path, datagrams.listen_unix, path)
         if settings.latency_port:
-            where = f"UDP port {settings.latency_port}"
-            faults.kept(where, datagrams.listen_udp, port=settings.latency_port)
+            host, port = settings.latency_host, settings.latency_port
+            faults.kept(f"UDP {host}:{port}", datagrams.listen_udp, host=host, port=port)
 
     def know(self, pods: Sequence[Pod], groups: Mapping[str, str]) -> None:
         """These pods are here from now on, in those groups."""

@@ -83,7 +83,7 @@ from slacktide.errors import BadInput
     default="",
     envvar="SLACKTIDE_DISK",
     show_envvar=True,
-    help="Block device of online's files, as in /proc/diskstats; else found by looking.",
+    help="A path on the disk of online's files; else where kubelet and containerd keep theirs.",
 )
 @click.option(
     "--host",
@@ -100,6 +100,14 @@ from slacktide.errors import BadInput
     show_default=True,
     envvar="SLACKTIDE_PORT",
     show_envvar=True,
+)
+@click.option(
+    "--latency-host",
+    default="127.0.0.1",
+    show_default=True,
+    envvar="SLACKTIDE_LATENCY_HOST",
+    show_envvar=True,
+    help="Address for pushed latencies; the node's own, so that pods reach it.",
 )
 @click.option(
     "--latency-port",
@@ -147,6 +155,7 @@ def agent(
     disk: str,
     host: str,
     port: int,
+    latency_host: str,
     latency_port: int,
     evict: bool,
     beside_others: bool,
@@ -179,6 +188,7 @@ def agent(
         disk=disk,
         host=host,
         port=port,
+        latency_host=latency_host,
         latency_port=latency_port,
         evict=evict,
         beside_others=beside_others,

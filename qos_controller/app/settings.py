@@ -33,10 +33,12 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     context: str = ""
     link_mbps: float | None = None
     disk: str = ""
-    """Block device of online's files, as in /proc/diskstats; empty: found by looking."""
+    """A path on the disk of online's files; empty: where kubelet and containerd keep theirs."""
     host: str = "127.0.0.1"
     port: int = 8087
+    latency_host: str = "127.0.0.1"
     latency_port: int = 9125
+    """UDP, for pushed latencies; 0: the Unix socket alone."""
     beside_others: bool = False
     """Start though another agent limits batch on this node."""
     evict: bool = True

@@ -34,7 +34,7 @@ from qos_controller.core.network import NetworkMemory
 from qos_controller.core.node_settings import NodeSettings
 from qos_controller.core.sample import PodUse, Sample
 from qos_controller.core.services import Latency, Watch
-from qos_controller.core.state import EVICT, begin
+from qos_controller.core.state import EVICT, NEVER, begin
 from qos_controller.core.tick import Tick
 
 _NO_BATCH: Final = BatchOnDisk()
@@ -53,6 +53,10 @@ class NodeMemory:
     blame_disk: Blame = UNBLAMED
     pods: tuple[PodUse, ...] = ()
     """As they were seen last."""
+    cpu_level: float = 0.0
+    """Online's CPU stall over its limit, as a mean over some ticks: evidence in an alarm."""
+    doubted_s: float = NEVER
+    """When an alarm rang that no resource's pressure speaks for."""
     last: Sample | None = None
     open: bool = True
 
@@ -100,10 +104,12 @@ def decide_node(
     look = _new_of(sample, memory.last)
     seen = _seen(look, memory, now_s, settings)
     latency = services.judged(seen.watches, now_s=now_s, settings=settings.latency)
-    culprit = NOBODY
+    culprit, doubted_s = NOBODY, memory.doubted_s
     if latency.alarm and now_s - _stepped_s(memory) >= settings.latency.settle_s:
         suspects = _suspects(look, seen, now_s, settings)
         culprit = culprit_of(suspects, evident_level=settings.evident_level)
+        if culprit.resource and not culprit.proven:
+            culprit, doubted_s = _doubted(culprit, memory, now_s, settings)
     case = _Case(look, seen, latency, culprit, now_s, settings)
     on_cpu, verdict, tick = _on_cpu(case)
     on_disk, disk_actions = _on_disk(case)
@@ -133,6 +139,8 @@ def decide_node(
         blame_cpu=seen.blame_cpu,
         blame_disk=seen.blame_disk,
         pods=seen.pods,
+        cpu_level=seen.cpu_level,
+        doubted_s=doubted_s,
         last=sample,
         open=is_open,
     )
@@ -172,11 +180,23 @@ def _new_of(sample: Sample, last: Sample | None) -> Sample:
 def _seen(look: Sample, before: NodeMemory, now_s: float, settings: NodeSettings) -> NodeMemory:
     """What is known of services and pods after this look, before any law judges it."""
     watches = services.listen(before.watches, look, now_s=now_s, settings=settings.latency)
-    if look.offline:
-        return _pods_seen(replace(before, watches=watches), look, now_s, settings)
-    if watches is before.watches:
+    cpu_level = _mean_level(look, before, settings)
+    # No pod in the look means that none was read, unless there is none any more.
+    if look.offline or (before.pods and not look.signals.offline_tasks):
+        before = replace(before, watches=watches, cpu_level=cpu_level)
+        return _pods_seen(before, look, now_s, settings)
+    if watches is before.watches and cpu_level == before.cpu_level:
         return before
-    return replace(before, watches=watches)
+    return replace(before, watches=watches, cpu_level=cpu_level)
+
+
+def _mean_level(look: Sample, before: NodeMemory, settings: NodeSettings) -> float:
+    """A single tick's stall proves nothing: exponentially weighted over `evident_s`."""
+    level = cpu.level_of(look.signals, settings)
+    if level == before.cpu_level:
+        return level
+    share = min(1.0, look.signals.covered_s / settings.evident_s)
+    return before.cpu_level + share * (level - before.cpu_level)
 
 
 def _pods_seen(
@@ -216,9 +236,7 @@ def _suspects(
     net = seen.network
     sends = now_s - net.sent_s < settings.recent_s
     return (
-        Suspect(
-            CPU, cpu.level_of(sample.signals, settings), cpu.batch_runs(sample.signals, settings)
-        ),
+        Suspect(CPU, seen.cpu_level, cpu.batch_runs(sample.signals, settings)),
         Suspect(DISK, disk_level, disk.is_active(batch, settings.disk)),
         Suspect(MEMORY, seen.memory.verdict.level, seen.memory.stage > 0),
         Suspect(NETWORK, net.verdict.level, sends),
@@ -310,6 +328,15 @@ def _gone(
 def _stepped_s(memory: NodeMemory) -> float:
     """When a ladder last took a step."""
     return max(memory.cpu.state.ladder.since_s, memory.disk.ladder.since_s)
+
+
+def _doubted(
+    culprit: Culprit, memory: NodeMemory, now_s: float, settings: NodeSettings
+) -> tuple[Culprit, float]:
+    """An alarm that no pressure speaks for is believed when it rings again: bursts ring once."""
+    if now_s - memory.doubted_s <= settings.latency.doubt_s:
+        return culprit, memory.doubted_s
+    return NOBODY, now_s
 
 
 def _loudest(verdicts: Verdicts) -> Verdict:

@@ -91,7 +91,7 @@ class Agent:
     tick_cost_s: float | None
     """Median of the last ticks."""
     core_share: float | None
-    """Of one core, by the ticks' own cost."""
+    """Of one core, CPU time of the loop since it began; None where it is not alive."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

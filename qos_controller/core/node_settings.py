@@ -57,6 +57,8 @@ class LatencySettings:
     answer sooner: ten times its usual gap, but at least `least_gap_s`."""
     least_gap_s: float = 0.06
     """Two ticks and a bit."""
+    doubt_s: float = 1.0
+    """An alarm that no pressure speaks for is believed if it is the second in this time."""
     settle_s: float = 0.15
     """An alarm so soon after a step is about requests from before it."""
     slack_share: float = 0.3
@@ -218,5 +220,7 @@ class NodeSettings:
     """How many, as a share of all; at least one whole core (two CPUs)."""
     evident_level: float = 0.5
     """A latency alarm goes to the resource whose pressure is highest, if at least so high."""
+    evident_s: float = 0.2
+    """Time constant of the CPU's level that is evidence: a single tick's stall is noise."""
     recent_s: float = 1.0
     """A resource's last level counts so long for attribution, since not each tick looks at all."""

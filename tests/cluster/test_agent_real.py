@@ -42,8 +42,7 @@ def agent(own_plane: ControlPlane, tmp_path: Path) -> Iterator[Agent]:
         process.wait_until(partial(ready, one), within_s=30)
         yield one
         one.process.stop()
-        for pod in client.get(PODS).json()["items"]:
-            client.delete(f"{PODS}/{pod['metadata']['name']}", params={"gracePeriodSeconds": "0"})
+        client.delete(PODS, params={"gracePeriodSeconds": "0"}).raise_for_status()
 
 
 def test_the_book_follows_the_pods_of_its_node_alone(agent: Agent) -> None:
@@ -198,11 +197,11 @@ def test_the_report_follows_the_stage_and_is_never_written_often(agent: Agent) -
     until(lambda: agent.metric("reports_total") >= 1)
     loop, began_s = diary(agent), time.monotonic()
     stage = 0
-    while time.monotonic() - began_s < 8:
+    while time.monotonic() - began_s < 4:
         stage = (stage + 1) % 5
         loop.tick(tick(stage, quota=stage / 3))
         time.sleep(0.025)
-    assert agent.metric("reports_total") <= 9
+    assert agent.metric("reports_total") <= 5
     now = {"monotonic_s": time.monotonic(), "unix_s": time.time()}
     loop.event(Event(**now, kind="cpu", pod="", text="frozen"))
     loop.tick(tick(3))

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from qos_controller.app.serve_command import agent
 from slacktide.errors import BadInput
 from slacktide.testing.cluster.binaries import binary
 from slacktide.testing.cluster.control_plane import ControlPlane, control_plane
@@ -117,6 +118,23 @@ def test_a_change_of_the_configuration_restarts_the_pods() -> None:
 
     assert mark() == mark()
     assert mark() != mark("--set=kubeScheduler.qps=100")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "",
+        "--set agent.observe=true,agent.evict=false,agent.besideOthers=true",
+        "--set agent.linkMbps=1000,agent.disk=sda,agent.latencyPort=0",
+    ],
+)
+def test_the_agents_command_knows_every_word_that_its_pod_gives(words: str) -> None:
+    text = rendered("--set=agent.enabled=true", *words.split())
+    [pod] = [one for one in yaml.safe_load_all(text) if one and one["kind"] == "DaemonSet"]
+    serve, name, *given = pod["spec"]["template"]["spec"]["containers"][0]["args"]
+    assert (serve, name) == ("serve", agent.name)
+    context = agent.make_context("agent", given)
+    assert context.params["node_name"] == "$(NODE_NAME)"
 
 
 def got(plane: ControlPlane, *words: str) -> dict[str, Any]:

@@ -33,7 +33,7 @@ FILES = sorted({name for path in DRIVERS for name in named_in(path)})
 
 
 def test_the_drivers_know_files() -> None:
-    assert {"cpu.cfs_quota_us", "cpu.max", "cgroup.freeze", "dirty_bytes"} <= set(FILES)
+    assert {"cpu.cfs_quota_us", "cpu.max", "freezer.state", "dirty_bytes"} <= set(FILES)
 
 
 @pytest.mark.parametrize("file", FILES)

@@ -1,4 +1,4 @@
-"""The agent's real processes on the kernel's own groups: killed, stopped, told to end, left alone."""
+"""The agent's real processes on the kernel's groups: killed, stopped, told to end, left alone."""
 
 from __future__ import annotations
 
@@ -60,7 +60,10 @@ def ticks(node: OwnNode) -> int:
 
 def acts(node: OwnNode) -> None:
     """Waits for the standing values, which are written before all else."""
-    wait_until(lambda: batch(node, "cpu.shares") == "2" and ticks(node) > 5, within_s=15)
+    try:
+        wait_until(lambda: batch(node, "cpu.shares") == "2" and ticks(node) > 5, within_s=15)
+    except TimeoutError as late:
+        raise AssertionError(f"{batch(node, 'cpu.shares')} {ticks(node)}: {node.said()}") from late
 
 
 def does_its_worst(node: OwnNode) -> None:
@@ -121,7 +124,7 @@ def test_the_start_after_a_crash_of_everything_puts_back_what_the_crash_left(
 def test_killed_ten_times_at_random_moments_it_is_thawed_and_safe_within_three_seconds(
     node: OwnNode,
 ) -> None:
-    chance = random.Random(6)
+    chance = random.Random(6)  # noqa: S311  no secret
     before = node.snapshot()
     node.start(REHEARSING)
     for _ in range(10):
@@ -220,9 +223,7 @@ def test_a_pod_whose_owner_switched_it_off_is_put_back_and_left_alone(node: OwnN
     assert [group.read("cpu.shares").strip() for group in others] == ["2"]
 
 
-def test_a_node_without_pressure_counters_is_still_looked_at(
-    node: OwnNode, tmp_path: Path
-) -> None:
+def test_a_node_without_pressure_counters_is_still_looked_at(node: OwnNode, tmp_path: Path) -> None:
     root = tmp_path / "cgroup"
     root.mkdir()
     for name in ("cpu", "cpuacct", "memory", "blkio", "freezer", "cpuset", "pids"):

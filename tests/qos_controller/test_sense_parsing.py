@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from qos_controller.adapters.latency.nginx import upstream_seconds
 from qos_controller.adapters.latency.slo import parse_feed, parse_slo
 from qos_controller.adapters.latency.telling import LONGEST_S, parse_packet, seconds
+from qos_controller.adapters.sense.bpf import Histogram, histograms_of
 from qos_controller.adapters.sense.group_io import sum_after
 from qos_controller.adapters.sense.growth import Growth
 from qos_controller.adapters.sense.numbers import number_of_line, only_number
@@ -154,6 +155,15 @@ def test_no_content_of_a_file_raises(text: bytes, key: bytes) -> None:
         counter_of(text, b"Tcp:", b"RetransSegs"),
     ):
         assert number is None or number >= 0
+    assert histograms_of(text) == {}
+
+
+def test_quantiles_of_a_kernel_histogram_are_the_upper_ends_of_its_buckets() -> None:
+    buckets = '[{"min": 1, "max": 1, "count": 60}, {"min": 2, "max": 3, "count": 40}]'
+    line = f'{{"type": "hist", "data": {{"@files": {buckets}, "@ready": []}}}}'.encode()
+    assert histograms_of(line) == {"files": Histogram(count=100, p50_s=2e-6, p99_s=4e-6)}
+    assert histograms_of(b'{"type": "attached_probes", "data": {"probes": 7}}') == {}
+    assert histograms_of(b'{"type": "hist", "data": {"@a": [{"min": 1}]}}') == {}
 
 
 def test_a_line_is_found_by_its_whole_first_word() -> None:

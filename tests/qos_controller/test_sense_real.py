@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from qos_controller.adapters.cgroups.layout import Layout, find_layout
+from qos_controller.adapters.sense.bpf import KernelHistograms
 from qos_controller.adapters.sense.dirtying import Dirtying
 from qos_controller.adapters.sense.namespaces import _step_into, namespace_of, socket_in
 from qos_controller.adapters.sense.processes import processes_of, threads_of
@@ -34,6 +36,13 @@ real = pytest.mark.skipif(
 pytestmark = real
 
 SPIN = "while True: pass"
+READ = """
+import os, sys, time
+fd = os.open(sys.argv[1], os.O_RDONLY)
+while True:
+    os.pread(fd, 4096, 0)
+    time.sleep(0.01)
+"""
 WRITE = """
 import os, sys, time
 fd = os.open(sys.argv[1], os.O_CREAT | os.O_WRONLY | os.O_APPEND)
@@ -313,6 +322,30 @@ def test_our_round_trips_are_those_that_pyroute2_reads(own_network: int) -> None
     server.close()
     client.close()
     sockets.close()
+
+
+@pytest.mark.skipif(not shutil.which("bpftrace"), reason="bpftrace is not installed")
+def test_the_kernel_tells_how_long_files_took_where_it_lets_us_ask(
+    node: Node, tmp_path: Path
+) -> None:
+    group = node.pod("web", "burstable")
+    (tmp_path / "file").write_bytes(b"x" * 4096)
+    node.run(group, READ, str(tmp_path / "file"))
+    kernel = KernelHistograms(node.layout, [f"{group}/c1"])
+    try:
+        deadline = time.monotonic() + 60
+        while "files" not in kernel.last:
+            kernel.read()
+            if kernel.why_not:
+                pytest.skip(kernel.why_not)
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        seen = kernel.last["files"]
+        assert 0 < seen.count < 200
+        assert 0 < seen.p50_s <= seen.p99_s
+    finally:
+        kernel.close()
+    kernel.read()
 
 
 def test_what_was_not_looked_at_in_a_tick_is_not_told_again(node: Node, senses: Senses) -> None:

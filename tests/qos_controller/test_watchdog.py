@@ -97,7 +97,7 @@ def test_a_dead_loop_is_noticed_at_once_and_everything_that_has_a_safe_value_get
     assert report["failed"] == []
 
 
-def test_a_loop_that_stands_still_is_made_safe_after_three_seconds_and_not_before(
+def test_a_loop_that_stands_still_is_made_safe_within_three_seconds_and_not_at_once(
     node: Path,
 ) -> None:
     with living_loop(node / "run") as diary, watching(node / "run"):
@@ -105,7 +105,7 @@ def test_a_loop_that_stands_still_is_made_safe_after_three_seconds_and_not_befor
         diary.beat(began_s)
         until(lambda: held(node) == SAFE)
         took_s = time.monotonic() - began_s
-    assert 3.0 <= took_s <= 3.6
+    assert watchdog.STALE_S <= took_s <= 3.0
 
 
 def test_a_living_loop_is_left_alone(node: Path) -> None:

@@ -92,6 +92,7 @@ class Actuator:
     ) -> None:
         """`safe_cores`: what all batch pods get from the watchdog when the loop has died."""
         self.layout = layout
+        self.devices = machine.devices
         self.hand = Hand(files, ledger)
         self.targets = Targets()
         self.used_cores: Mapping[str, float] = {}

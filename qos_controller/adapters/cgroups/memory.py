@@ -13,6 +13,7 @@ fast as the disk takes them.
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
 
 from qos_controller.adapters.cgroups.driver import Driver, Write
@@ -22,6 +23,9 @@ from qos_controller.adapters.cgroups.layout import Layout
 
 _STEP_BYTES = 64 * 2**20
 _MIB = float(2**20)
+_MOST_STEPS = 256
+_WAIT_S = 0.02
+"""The slow hand may wait: nobody waits for it."""
 
 
 class Memory:
@@ -98,16 +102,14 @@ class Memory:
         return job
 
     def _lower(self, group: str, path: str, to_bytes: float, files: KeptFiles) -> str:
-        used = self._used(group, files)
-        while used is not None and used > to_bytes:
-            at = max(to_bytes, used - _STEP_BYTES)
-            outcome = files.write(path, str(int(at)))
-            if outcome != DONE:
-                return outcome
-            before, used = used, self._used(group, files)
-            if used is not None and used >= before:
-                return "EBUSY"
-        return DONE
+        """Step by step; pages that were just read are on no list yet, so each step may wait."""
+        for _ in range(_MOST_STEPS):
+            used = self._used(group, files)
+            if used is None or used <= to_bytes:
+                return DONE
+            if files.write(path, str(int(max(to_bytes, used - _STEP_BYTES)))) != DONE:
+                time.sleep(_WAIT_S)
+        return "EBUSY"
 
     def _used(self, group: str, files: KeptFiles) -> float | None:
         content = files.read(f"{self._mount}/{group}/{self._use}")

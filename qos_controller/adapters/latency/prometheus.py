@@ -25,6 +25,7 @@ from qos_controller.core.pods import Slo
 _LINE: Final = re.compile(r"([a-zA-Z_:][a-zA-Z0-9_:]*)\{(.*)\}\s+(\S+)", re.ASCII)
 _LABEL: Final = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)\s*=\s*"((?:[^"\\]|\\.)*)"', re.ASCII)
 MOST_SERIES: Final = 20_000
+_DEADLINE_S: Final = 1.0
 
 Buckets = dict[tuple[str, float], float]
 """(all labels but `le`, upper bound in seconds) to the cumulative count."""
@@ -98,7 +99,7 @@ async def scrape(
     while True:
         began_s = clock()
         try:
-            answer = await get(url, deadline_s=interval_s)
+            answer = await get(url, deadline_s=max(_DEADLINE_S, interval_s))
             after = read_buckets(answer.body.decode(errors="replace"), metric)
         except (TimeoutError, Failed):
             counts["failed"] += 1

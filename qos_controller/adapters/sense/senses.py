@@ -46,7 +46,7 @@ class Every:
     throttling_s: float = 0.5
     disk_s: float = 0.1
     memory_s: float = 0.25
-    batch_pod_s: float = 0.05
+    batch_pod_s: float = 0.1
     """A round of all batch pods takes this long a pod, and a quarter of a second at least."""
     batch_round_s: float = 0.25
     online_pod_s: float = 5.0
@@ -164,7 +164,6 @@ class Senses:
         self._follow_offline(online, batch)
         self._offline.follow(
             self._layout,
-            {pod.uid: pod for pod in ours},
             {pod.uid: batch[pod.uid] for pod in ours if pod.uid in batch},
         )
         self._online_pods.follow(pods, online)

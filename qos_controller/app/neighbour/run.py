@@ -217,7 +217,8 @@ def _neighbour(settings: NeighbourSettings, client: httpx.AsyncClient, lane: Lan
         book=lambda: keeping.book,
         evictions=lambda: evicting.outcomes["evicted"],
         is_open=lambda: wishing.open,
-        writer=Writer(lane, clock=steady),
+        # Half a second later there is a newer one, so none is tried again.
+        writer=Writer(lane, clock=steady, again=frozenset()),
         clock=wall,
         steady=steady,
         pace=settings.pace,

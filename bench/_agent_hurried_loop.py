@@ -1,0 +1,32 @@
+"""The real loop without its sleep, in a time of its own: `-m bench._agent_hurried_loop SETTINGS`.
+
+Each tick believes that 25 ms went by, so a day of ticks takes as long as their work.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from qos_controller.app.law import NodeLaw
+from qos_controller.app.loop_process import run
+from qos_controller.app.pace import Pace
+from qos_controller.app.settings import from_argument
+
+
+class Hurry(Pace):
+    """The next deadline is always now."""
+
+    def __init__(self, period_s: float) -> None:
+        super().__init__(period_s)
+        self._now_s = time.monotonic()
+
+    def wait(self) -> float:
+        """One period later, at once."""
+        self._now_s += self._period_s
+        return self._now_s
+
+
+if __name__ == "__main__":
+    told = from_argument(sys.argv[1])
+    run(told, law=NodeLaw(), pace=Hurry(told.tick_s))
