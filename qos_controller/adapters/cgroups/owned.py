@@ -195,6 +195,15 @@ def _put_back(owned: Owned, files: KeptFiles) -> str:
             outcome = processes.give_all(owned.path, value, files)
         else:
             outcome = files.write(owned.path, value)
+        if outcome == "ENOSPC" and owned.kind == "cpuset":
+            outcome = _as_parent(owned.path, files)
         if outcome != DONE:
             return outcome
     return DONE
+
+
+def _as_parent(path: str, files: KeptFiles) -> str:
+    """A cpuset in use cannot be emptied again: what empty meant is all that its parent has."""
+    above = path.rsplit("/", 2)[0]
+    content = files.read(f"{above}/cpuset.cpus.effective") or files.read(f"{above}/cpuset.cpus")
+    return files.write(path, content.decode().strip()) if content else "ENOSPC"
