@@ -33,6 +33,18 @@ SETTINGS = (
     ("scheduler/core/plan.py", "PlanSettings", "Planning"),
     ("scheduler/core/lifecycle.py", "LifecycleSettings", "The life of a gang"),
     ("qos_controller/core/settings.py", "Settings", "The node's control loop"),
+    *(
+        ("qos_controller/core/node_settings.py", f"{name}Settings", f"The node's law: {about}")
+        for name, about in (
+            ("Node", "all of it"),
+            ("Standing", "what pods hold all the time"),
+            ("Latency", "services"),
+            ("Blame", "the noisy one"),
+            ("Disk", "the disk"),
+            ("Memory", "memory"),
+            ("Network", "the uplink"),
+        )
+    ),
     ("federation/core/settings.py", "FederationSettings", "The hub"),
     ("admission/core/policy.py", "Policy", "The pods' door"),
 )

@@ -70,6 +70,7 @@ def main() -> None:
     meant_s = poisson([Phase(*phase) for phase in plan["phases"]], plan["seed"])
     gc.disable()
     asked = ask(exchange, meant_s)
+    exchange.close()
     flat = array.array("d")
     for row in zip(asked.meant_s, asked.sent_s, asked.answered_s, strict=True):
         flat.extend(row)

@@ -27,6 +27,9 @@ class Exchange(Protocol):
     def answers(self, timeout_s: float) -> list[tuple[int, float]]:
         """Numbers and times of what came within the timeout; returns at the first."""
 
+    def close(self) -> None:
+        """Lets go of all sockets."""
+
 
 class Datagrams:
     """A number out, the same number back; the server's socket is the one queue."""
@@ -52,6 +55,10 @@ class Datagrams:
                 data, ancillary, _, _ = self._socket.recvmsg(64, 64)
                 found.append((_ID.unpack(data)[0], stamp_s(ancillary) - self._offset_s))
         return found
+
+    def close(self) -> None:
+        """Lets go of the socket."""
+        self._socket.close()
 
 
 class Connections:
@@ -86,6 +93,11 @@ class Connections:
             self._connecting.discard(connection)
             self._say(connection)
         return [found for connection in ready if (found := self._read(connection))]
+
+    def close(self) -> None:
+        """Lets go of every connection."""
+        for connection in (*self._idle, *self._asked):
+            connection.close()
 
     def _begun(self) -> socket.socket:
         connection = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)

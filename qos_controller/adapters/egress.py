@@ -1,6 +1,6 @@
 """A ceiling for what all batch pods of the node send together.
 
-    batch pod's eth0 = host's veth --ingress, redirect--> slacktide0 (ifb) --HTB 1:1--> onwards
+    batch pod's eth0 = host's veth --ingress, redirect--> slacktide-out (ifb) --HTB 1:1--> onwards
 
 What is made is written down first, in RUN_DIR/egress.json, so that whoever comes later can take it
 away. Nothing is made until the first ceiling is set; from then on a change is one message. Always
@@ -28,7 +28,7 @@ from qos_controller.adapters.rtnetlink import (
     attribute,
 )
 
-DEVICE: Final = "slacktide0"
+DEVICE: Final = "slacktide-out"
 LEDGER: Final = "egress.json"
 
 _NEW_QDISC, _DEL_QDISC = 36, 37
@@ -123,9 +123,11 @@ class Egress:
         except OSError as error:
             if error.errno != errno.EEXIST:
                 raise
-        index = next(one.index for one in self._netlink.links() if one.name == self._device)
-        self._netlink.tell(_NEW_QDISC, _tree(index), _CREATE | REPLACE)
-        return index
+        found = next(one for one in self._netlink.links() if one.name == self._device)
+        if found.kind != "ifb":
+            raise OSError(errno.EEXIST, f"{self._device} is somebody else's {found.kind or 'link'}")
+        self._netlink.tell(_NEW_QDISC, _tree(found.index), _CREATE | REPLACE)
+        return found.index
 
     def _redirect(self) -> None:
         """Sends the packets of every link not yet redirected through the device."""

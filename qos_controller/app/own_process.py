@@ -110,7 +110,7 @@ def _join(pid: int, place: Path, weight: int) -> str | None:
     try:
         made = not place.is_dir()
         place.mkdir(parents=True, exist_ok=True)
-        if made:
+        if made and not (place / "cgroup.controllers").exists():  # on v2 empty means all
             _fill_cpuset(place)
         for name, usual in (("cpu.shares", 1024), ("cpu.weight", 100)):
             if (place / name).exists():

@@ -27,6 +27,7 @@ _SAYS: Final = (
     "network {0}: batch may send {1:.1f} MiB/s of {2:.1f} (link) - margin - {3:.1f} (online); "
     "it sends {4:.1f}; online's connections are at {5:.2f} of their limit"
 )
+_SAYS_UNKNOWN: Final = _SAYS.replace("{2:.1f} (link) - margin", "an unknown link")
 UNSEEN: Final = Verdict(CALM, 0.0, Reason("network calm: not seen yet"))
 
 
@@ -172,9 +173,10 @@ def _verdict(
     values = (
         NETWORK_STAGES[stage],
         ceiling / _MIB,
-        (sample.link_bytes_per_s or math.nan) / _MIB,
+        (sample.link_bytes_per_s or 0.0) / _MIB,
         online / _MIB,
         (sample.offline_sent_bytes_per_s or 0.0) / _MIB,
         level,
     )
-    return Verdict(stage, level, Reason(_SAYS, values))
+    template = _SAYS if sample.link_bytes_per_s else _SAYS_UNKNOWN
+    return Verdict(stage, level, Reason(template, values))

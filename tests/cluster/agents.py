@@ -36,6 +36,7 @@ except BadInput as why:
     sys.exit(2)
 """
 PODS = "/api/v1/namespaces/default/pods"
+PATIENCE_S = 60.0  # as long as a machine that others use may stand still
 BUDGETS = "/apis/policy/v1/namespaces/default/poddisruptionbudgets"
 
 
@@ -88,7 +89,7 @@ class Agent:
         return [one for one in found if one["source"].get("host") == self.node]
 
 
-def until(what: Callable[[], object], *, within_s: float = 20.0) -> float:
+def until(what: Callable[[], object], *, within_s: float = PATIENCE_S) -> float:
     """Seconds until it is so; fails where it never is."""
     began = time.monotonic()
     while not what():

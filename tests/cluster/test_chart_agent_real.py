@@ -16,7 +16,7 @@ from slacktide.errors import BadInput
 from slacktide.testing.cluster.control_plane import control_plane
 from slacktide.testing.cluster.fake_nodes import add, node
 from slacktide.testing.cluster.installed import RELEASE, Installed, installed, kubectl
-from tests.cluster.agents import Agent, make, ready, started, until
+from tests.cluster.agents import PATIENCE_S, Agent, make, ready, started, until
 from tests.cluster.asked_for import FORBIDDEN, covers, requests, rights
 from tests.cluster.definitions import CHART
 
@@ -64,7 +64,7 @@ def used(release: Installed, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     process, port = started(plane, folder, "n0", kubeconfig=str(config))
     with plane.client() as client:
         one = Agent(plane, "n0", folder, port, client, process)
-        process.wait_until(partial(ready, one), within_s=30)
+        process.wait_until(partial(ready, one), within_s=PATIENCE_S)
         make(one, "batch")
         until(lambda: one.pod("batch") is not None)
         one.wish("batch")

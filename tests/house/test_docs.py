@@ -52,5 +52,6 @@ def test_links_between_pages_lead_somewhere(page: str) -> None:
 
 def test_every_benchmark_is_on_the_page_of_benchmarks() -> None:
     there = {file.stem for file in (ROOT / "bench").glob("[!_]*.py")} - {"figures"}
+    there |= {file.parent.name for file in (ROOT / "bench").glob("*/__main__.py")}
     page = (ROOT / "docs/benchmarks.md").read_text()
     assert set(re.findall(r"python -m bench\.([a-z]\w*)", page)) == there

@@ -5,7 +5,7 @@ the processes of that very group, so the total is split over the containers in p
 each moved since the last look, and a tenth of an equal part for who wakes up; and they do not see
 buffered writeback at all. Always holds: the parts add up to the limit; lifting lifts every part.
 
-Measured: one container's two files 6 / 20 us (p50 / p99), its counter 9 / 30 us.
+Measured (p50 / p99): one pod of one container 11 / 40 us, 50 pods 0.4 / 19 ms.
 """
 
 from __future__ import annotations

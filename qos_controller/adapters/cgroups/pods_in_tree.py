@@ -6,7 +6,8 @@ A pod's group is made before its first process starts, so whoever acts on it now
 from its first instruction. The whole tree is read again every few seconds, since a watch may be
 refused or its news lost. Always holds: a group that vanishes between two calls is just not there.
 
-Measured (p50 / p99): `look` without news 2 / 8 us, the whole tree of 50 pods 0.9 / 2 ms.
+Measured (p50): `look` without news 1.6 us, from mkdir to the pod being known 0.1 ms, the whole tree
+of 50 pods anew 0.95 ms.
 """
 
 from __future__ import annotations

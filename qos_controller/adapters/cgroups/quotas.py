@@ -6,8 +6,8 @@ their own, or the kernel refuses. Always holds: what was there before us is neve
 container may always be started anew (on version 1 a pod whose containers have limits is held by
 these, since runc could not set a limit above its pod's).
 
-Measured: SetQuota on besteffort's root, from the action to the written file, 12 / 35 us
-(p50 / p99), 4 us where the value stands already.
+Measured, from the action to the written file (p50): one group 19 us, besteffort and two
+strays 60 us.
 """
 
 from __future__ import annotations

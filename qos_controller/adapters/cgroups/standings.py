@@ -3,8 +3,8 @@
 Always holds: what a newer standing no longer asks for is put back; a file that is not there yet
 (kubelet makes a pod's groups hierarchy by hierarchy) is tried again for two seconds.
 
-Measured: the first time for a pod of two containers 0.9 / 2 ms (p50 / p99; the ledger is saved),
-when all stands already 25 us.
+Measured: the first time for a pod 0.23 ms (p50; the ledger is saved in memory), one that stands
+already is not looked at again.
 """
 
 from __future__ import annotations

@@ -129,8 +129,9 @@ class Datagrams:
         looked_at = 0
         for telling in parse_packet(packet, max(1, min(_TICKS_OF_VALUES, values))):
             looked_at += 1 + len(telling.latencies_s) + telling.nonsense
-            self.counts["nonsense"] += telling.nonsense
-            self.counts["flooded"] += telling.skipped
+            if telling.nonsense or telling.skipped:
+                self.counts["nonsense"] += telling.nonsense
+                self.counts["flooded"] += telling.skipped
             service = self._who(telling, sender)
             if service is not None:
                 _add(service, telling)

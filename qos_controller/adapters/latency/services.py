@@ -2,9 +2,9 @@
 
 Services are not added up here: ten slow requests of a small one would drown in a thousand fast ones
 of a big one, so the law hears each for itself; the sums are for people.
-Always holds: a service that told nothing for `stale_s` is not heard; where none is, requests are
-None, which is not the same as no slow request.
-Cost: 0.2 us a request told, 0.3 us a service and tick.
+Always holds: where no service told anything for `stale_s`, requests are None, which is not the same
+as no slow request; in the ticks between, they are 0.
+Cost: 0.2 us a request told, 1.5 us a service that told, nothing for the silent ones.
 """
 
 from __future__ import annotations
@@ -23,17 +23,19 @@ STALE_S: Final = 5.0
 class Service:
     """One service's count since the last tick."""
 
-    __slots__ = ("_bound_s", "heard_s", "requests", "slo", "slow", "uid", "worst_s")
+    __slots__ = ("_bound_s", "_inbox", "requests", "slo", "slow", "uid", "worst_s")
 
-    def __init__(self, uid: str, slo: Slo) -> None:
+    def __init__(self, uid: str, slo: Slo, inbox: list[Service]) -> None:
         self.uid, self.slo = uid, slo
+        self._inbox = inbox
         self._bound_s = slo.bound_s
         self.requests = self.slow = 0
         self.worst_s: float | None = None
-        self.heard_s = -math.inf
 
     def add(self, latency_s: float) -> None:
         """One request."""
+        if not self.requests:
+            self._inbox.append(self)
         self.requests += 1
         if latency_s > self._bound_s:
             self.slow += 1
@@ -42,10 +44,12 @@ class Service:
 
     def add_counts(self, requests: int, slow: int) -> None:
         """Requests that the sender judged."""
+        if not self.requests and requests:
+            self._inbox.append(self)
         self.requests += requests
         self.slow += slow
 
-    def take(self, now_s: float) -> ServiceSample:
+    def take(self) -> ServiceSample:
         """What came, and begins anew."""
         sample = ServiceSample(
             service=self.uid,
@@ -57,7 +61,6 @@ class Service:
         )
         self.requests = self.slow = 0
         self.worst_s = None
-        self.heard_s = now_s
         return sample
 
 
@@ -82,6 +85,8 @@ class Services:
     def __init__(self, *, stale_s: float = STALE_S) -> None:
         self._stale_s = stale_s
         self._by_uid: dict[str, Service] = {}
+        self._inbox: list[Service] = []
+        self._heard_s = -math.inf
 
     def follow(self, pods: Sequence[Pod]) -> None:
         """Keeps what is known of those that stay with the same promise."""
@@ -89,7 +94,7 @@ class Services:
         self._by_uid = {
             pod.uid: known
             if (known := before.get(pod.uid)) is not None and known.slo == pod.slo
-            else Service(pod.uid, pod.slo)
+            else Service(pod.uid, pod.slo, self._inbox)
             for pod in pods
             if pod.slo is not None and pod.managed and not pod.batch
         }
@@ -103,11 +108,11 @@ class Services:
 
     def take(self, now_s: float) -> Heard:
         """What came since the last call; the counts begin anew."""
-        told = tuple(it.take(now_s) for it in self._by_uid.values() if it.requests)
-        if not told:
-            fresh_s = now_s - self._stale_s
-            heard = any(it.heard_s >= fresh_s for it in self._by_uid.values())
-            return _SILENCE if heard else _NOBODY
+        if not self._inbox:
+            return _SILENCE if now_s - self._heard_s <= self._stale_s else _NOBODY
+        told = tuple(it.take() for it in self._inbox if it.uid in self._by_uid)
+        self._inbox.clear()
+        self._heard_s = now_s
         latencies = [it.latency_s for it in told if it.latency_s is not None]
         return Heard(
             told,

@@ -42,6 +42,8 @@ class Telling:
 
 def parse_packet(packet: bytes, most: int = 128) -> list[Telling]:
     """Its lines; a line that is none at all comes as a `Telling` of nobody with one nonsense."""
+    if b"\n" not in packet:
+        return [_parse_line(packet, most)]
     return [_parse_line(line, most) for line in packet.splitlines()[:most] if line.strip()]
 
 

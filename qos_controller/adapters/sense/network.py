@@ -21,6 +21,7 @@ from qos_controller.adapters.sense.traffic import TcpTroubles
 from qos_controller.core.sample import NetworkSample, PodUse
 
 PODS: Final = 32
+_REST_S: Final = 0.1
 
 
 class _Tcp:
@@ -62,7 +63,7 @@ class Network:
         self._tcp: dict[int, _Tcp] = {}
         self._asked: _Tcp | None = None
         self._next_s = 0.0
-        self._told_s = -math.inf
+        self._told_s = self._rest_until_s = -math.inf
 
     def follow(self, online: Mapping[str, str]) -> None:
         """Online pods and their groups."""
@@ -79,6 +80,9 @@ class Network:
         self, now_s: float, offline: tuple[PodUse, ...], *, haste: float = 1.0
     ) -> NetworkSample | None:
         """What came up this tick; None where nothing did."""
+        if self._asked is None and now_s < self._rest_until_s:
+            return None
+        self._rest_until_s = now_s + _REST_S / haste
         due = self._rotation.due(now_s, haste=haste)
         for uid in due:
             sent = self._pods[uid][1].read(now_s)

@@ -5,7 +5,9 @@ the law says that something is wrong. Always holds: files are opened in `follow`
 those that were missing; what could not be read is None; a pod without an entry in the book is
 online.
 Times are the caller's monotonic seconds.
-Cost: see `Every` and each signal's file; measured together by tests/qos_controller/bench_senses.py.
+Cost, 15 online and 35 batch pods, CPU time a tick of 25 ms (bench/senses_cost.py): 40 us in calm
+and 85 us under pressure with a warm cache, 200 and 350 us on a machine whose two CPUs are both busy
+with other work. Each datagram adds 6 us warm, 13 us cold.
 """
 
 from __future__ import annotations
