@@ -79,7 +79,8 @@ class OwnNode:
         container = (group / "container").make()
         self._processes.append(container.start(command))
         # It joins one hierarchy after the other and then becomes the command.
-        wait_until(lambda: container.pids() and _is(self._processes[-1].pid, command[0]))
+        pid = self._processes[-1].pid
+        wait_until(lambda: container.pids() and _is(pid, command[0]), within_s=60)
         return pod
 
     def tell(self, *, off: bool = False) -> None:

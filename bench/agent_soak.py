@@ -18,6 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import click
+import msgspec
 
 from bench._agent_node import AGENT, OwnNode, has_real_groups, wait_until
 from bench.figures import say
@@ -28,6 +29,7 @@ from slacktide.errors import BadInput
 DAY_TICKS = 24 * 3600 * 40
 HURRIED = ("-m", "bench._agent_hurried_loop")
 CHURN_S = 0.5
+NAMES = {"agent": "supervisor", "loop": "loop", "watchdog": "watchdog"}
 
 
 def filled(node: OwnNode, pods: int) -> None:
@@ -80,13 +82,13 @@ def at_real_pace(node: OwnNode, seconds: float) -> None:
     diary.close()
     say("agent_soak", "agent_cpu_share", [sum(shares.values())], "share", goal="<=0.015")
     for name, share in shares.items():
-        say("agent_soak", f"{name}_cpu_share", [share], "share")
+        say("agent_soak", f"{NAMES[name]}_cpu_share", [share], "share")
     say("agent_soak", "tick_cost_us", costs, "us", goal="<=300")
     say("agent_soak", "ticks_per_s", [(ticks(node) - first) / took_s], "1/s", goal=">=39")
     say("agent_soak", "agent_rss_mib", [sum(rss_mib(p) for p in pids.values())], "MiB", goal="<=80")
     say("agent_soak", "agent_pss_mib", [sum(pss_mib(p) for p in pids.values())], "MiB")
     for name, pid in pids.items():
-        say("agent_soak", f"{name}_rss_mib", [rss_mib(pid)], "MiB")
+        say("agent_soak", f"{NAMES[name]}_rss_mib", [rss_mib(pid)], "MiB")
     if node.agent is not None:
         node.agent.send_signal(signal.SIGTERM)
         node.agent.wait()
@@ -107,6 +109,7 @@ def told_until(node: OwnNode, until_s: float) -> None:
 def a_day(node: OwnNode, count: int) -> None:
     """Ticks back to back; memory from a tenth of the way to the end."""
     (node.run_dir / "ticks").unlink(missing_ok=True)
+    node.settings = msgspec.structs.replace(node.settings, own_group="")
     loop = node.start(HURRIED)
     sizes: list[tuple[int, float]] = []
     number = 1_000

@@ -145,9 +145,11 @@ class ProcessTree:
     async def _end_all(self) -> None:
         """The loop puts everything back; then the watchdog has nothing left to guard."""
         whole = await self._end("loop")
-        if not whole and not self._settings.observe:
+        if not whole and watchdog.is_owner(self._settings.run_dir):
             self._say("the loop did not end in time: the watchdog's code puts everything back")
-            watchdog.restore(self._settings.run_dir)
+            # A ledger that is none must not keep the others from ending.
+            with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+                watchdog.restore(self._settings.run_dir)
         await self._end("watchdog")
         leave(self._watchdog_group, self._trees)
         if self._settings.own_group:

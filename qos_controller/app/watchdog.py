@@ -154,14 +154,16 @@ def restore(run_dir: str) -> list[str]:
     In rounds: version 1 takes a parent's quota or CPUs only before or after its child's.
     """
     waiting = [file for file in owned(run_dir) if file["kind"] != "process"]
-    while True:
-        refused: list[str] = []
+    refused: list[str] = []
+    while waiting:
+        refused = []
         left = [file for file in waiting if not _put_back(file, refused)]
-        if not left:
-            os.unlink(f"{run_dir}/owned.json")  # noqa: PTH108  as above
-        if not left or len(left) == len(waiting):
+        if len(left) == len(waiting):
             return refused
         waiting = left
+    if is_owner(run_dir):
+        os.unlink(f"{run_dir}/owned.json")  # noqa: PTH108  as above
+    return refused
 
 
 def watch(run_dir: str, supervisor: int) -> None:
