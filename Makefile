@@ -5,10 +5,10 @@ ARGS ?=
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help venv web up cluster test test-packages lint format bench docs lock clean
+.PHONY: help venv web up cluster test test-packages lint format bench docs lock clean v2-machine
 
 help: ## what can be made
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
 venv: $(STAMP) ## the environment .venv that all other targets use
 
@@ -31,7 +31,10 @@ cluster: venv ## a Kubernetes with slacktide on this machine, until Ctrl-C: make
 test: venv web test-packages lint ## every check and test: what CI runs
 	$(BIN)/pytest $(ARGS)
 
-test-packages: ## Chromium and Prometheus for tests, where Debian's packages can be installed
+v2-machine: venv ## the agent on cgroup v2 alone, in a virtual machine: make v2-machine ARGS=scenes
+	@$(BIN)/python -m scripts.v2_machine $(ARGS)
+
+test-packages: ## Chromium, Prometheus, containerd and more for tests, where Debian's packages can be installed
 	sh scripts/install_test_packages.sh
 
 lint: venv ## ruff, mypy, import rules

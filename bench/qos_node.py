@@ -108,12 +108,29 @@ def main(quick: bool, repeats: int, names: tuple[str, ...], seed: int) -> None:
         plane.controllers()
         node = stack.enter_context(real_node(plane, folder / "node"))
         node.sell(milli=2_000, memory_bytes=16 * GIB)
+        stack.enter_context(usual_dirty_pages())
         outweigh([os.getpid(), *(process.pid for process in plane.running.values())])
         for scene in SCENES:
             if not names or scene.name in names:
                 stage = Stage(node, scene, folder, run_dir=Path(memory))
                 with stage.served():
                     told(scene, stage.played(2 if quick else repeats, seed), seed)
+
+
+@contextmanager
+def usual_dirty_pages() -> Iterator[None]:
+    """As many dirty pages as the kernel's own defaults allow, whatever the machine was set to."""
+    files = [Path("/proc/sys/vm", name) for name in ("dirty_ratio", "dirty_background_ratio")]
+    in_bytes = [Path("/proc/sys/vm", name) for name in ("dirty_bytes", "dirty_background_bytes")]
+    before = {file: file.read_text() for file in files + in_bytes}
+    for file, value in zip(files, ("20", "10"), strict=True):
+        file.write_text(value)
+    try:
+        yield
+    finally:
+        for file, value in before.items():
+            if value != "0\n":  # a zero is what the other unit leaves, and may not be written
+                file.write_text(value)
 
 
 def outweigh(others: Sequence[int]) -> None:

@@ -14,16 +14,16 @@ from slacktide.testing.cluster.control_plane import ControlPlane
 from slacktide.testing.node import groups, leftovers
 from slacktide.testing.node.leftovers import claimed
 from slacktide.testing.node.node import real_node
-from slacktide.testing.node.pods import IDLE, SPIN, a_pod
+from slacktide.testing.node.pods import IDLE, a_pod
 
 RUNS_ONE = """
 import pathlib, sys, time
 from slacktide.testing.cluster.control_plane import control_plane
 from slacktide.testing.node.node import real_node
-from slacktide.testing.node.pods import SPIN, a_pod
+from slacktide.testing.node.pods import IDLE, a_pod
 folder = pathlib.Path(sys.argv[1])
 with control_plane(folder / "plane") as plane, real_node(plane, folder / "node") as node:
-    node.run(a_pod("left", SPIN))
+    node.run(a_pod("left", IDLE))
     print("runs", flush=True)
     time.sleep(600)
 """
@@ -64,7 +64,7 @@ def test_nothing_is_left_when_it_ends(
     plane: ControlPlane, short_folder: Path, before: dict[str, set[str]]
 ) -> None:
     with real_node(plane, short_folder / "node") as node:
-        node.run(a_pod("spins", SPIN))
+        node.run(a_pod("waits", IDLE))
         during = traces()
         node.forget_pods()
     assert all(during[kind] - before[kind] for kind in before)  # else this test sees nothing
@@ -79,7 +79,7 @@ def test_the_next_start_removes_what_a_killed_run_left(
         assert child.stdout is not None
         assert child.stdout.readline() == "runs\n"
         child.kill()
-    assert traces()["groups"]  # its pod spins on
+    assert traces()["groups"]  # its pod lives on
     with real_node(plane, short_folder / "node") as node:
         node.run(a_pod("next", IDLE))
         node.forget_pods()

@@ -93,6 +93,11 @@ class RealNode:
             client.delete(f"{PODS}/{name}", params=how).raise_for_status()
         self.wait(lambda: not self.pod(name) and not groups.where(uid), f"{name} to go")
 
+    def forget(self) -> None:
+        """Removes the Node object of a former run, with what was sold and noted on it."""
+        with self.plane.client() as client:
+            client.delete(f"/api/v1/nodes/{self.name}")
+
     def forget_pods(self) -> None:
         """Removes all pods' objects and returns when their groups have gone too."""
         with self.plane.client() as client:
@@ -164,6 +169,7 @@ def real_node(
     node = RealNode(plane, folder, config=config or {})
     with claimed(folder):
         try:
+            node.forget()
             node.running["containerd"] = containerd(folder)
             groups.join(SYSTEM, node.running["containerd"].pid)
             node.start_kubelet()
