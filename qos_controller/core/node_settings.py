@@ -142,6 +142,7 @@ class MemorySettings:
     reclaim_share: float = 0.10
     """Available below this share of capacity: batch gives some back."""
     reclaim_left_s: float = 3.0
+    """... or where growth as it is now would reach the end so soon."""
     limit_share: float = 0.06
     """Below this batch may not grow any more."""
     limit_left_s: float = 1.0
@@ -175,7 +176,9 @@ class NetworkSettings:
     """Batch's ceiling on the uplink (Heracles, ISCA'15): link - max(5 %, 10 % of online's)."""
 
     link_margin_share: float = 0.05
+    """Kept free of the link, for what online sends within one look."""
     online_margin_share: float = 0.10
+    """... or this share of what online sends, where that is more."""
     floor_share: float = 0.02
     """The least that batch may send, as a share of the link."""
     floor_bytes_per_s: float = 128.0 * 2.0**10
@@ -215,11 +218,17 @@ class NodeSettings:
     At the lightest weight online's `full` is over 5 % in 2-6 % of the ticks, over 10 % hardly ever;
     at equal weight it is 20-55 %."""
     standing: StandingSettings = StandingSettings()
+    """What a pod's groups hold while nothing is wrong."""
     latency: LatencySettings = LatencySettings()
+    """When clients are hurt, and when they are well."""
     blame: BlameSettings = BlameSettings()
+    """When one pod stands out."""
     disk: DiskSettings = DiskSettings()
+    """How much batch may read and write."""
     memory: MemorySettings = MemorySettings()
+    """From when on batch gives memory back."""
     network: NetworkSettings = NetworkSettings()
+    """How much of the uplink is batch's."""
     narrow_from_cpus: int = 4
     """Nodes with at least so many CPUs pen batch up on some of them at stage 2 of the CPU."""
     narrow_share: float = 0.125
