@@ -286,7 +286,7 @@ def disk() -> Iterator[str]:
 
 
 def memory() -> Iterator[str]:
-    """A pod that grows to the end of all pods' memory goes, evicted or by its own limit; online lives."""
+    """A pod that grows to the end of all memory goes, evicted or by its limit; online lives."""
     with scene("memory") as node:
         Path("/sys/fs/cgroup", node.pods.top, "memory.max").write_text(str(320 * MIB))
         grower = (sys.executable, "-I", "-S", "-c", GROWER)
