@@ -50,6 +50,7 @@ class ProcessTree:
         self._settings = settings
         self._say = say
         self._children: dict[str, Process] = {}
+        self._started_s: dict[str, float] = {}
         me = str(os.getpid())
         self._commands = {
             "watchdog": ("-I", "-S", watchdog.__file__, settings.run_dir, me),
@@ -104,6 +105,7 @@ class ProcessTree:
             sys.executable, *self._commands[name], start_new_session=alone
         )
         self._children[name] = child
+        self._started_s[name] = time.monotonic()
         self.starts[name] += 1
         if alone:
             refusal = join(child.pid, self._watchdog_group, self._trees)
@@ -136,7 +138,8 @@ class ProcessTree:
             loop = self._children.get("loop")
             if loop is None or loop.returncode is not None:
                 continue
-            still_s = now_s - diary.beat_s(now_s)
+            # The diary is the former loop's until a slow machine's new one has written its own.
+            still_s = now_s - max(diary.beat_s(now_s), self._started_s["loop"])
             if still_s > STUCK_AFTER_S:
                 self._say(f"the loop's heart stood still for {still_s:.0f} s: it is killed")
                 loop.kill()
