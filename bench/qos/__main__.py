@@ -129,9 +129,8 @@ def _blocks(
     for begin in range(0, repeats, BLOCK):
         turns = range(begin, min(begin + BLOCK, repeats))
         for arm in source.sample(list(arms), len(arms)):
-            mine = [turn for turn in turns if arm == "ours" or turn % scene.less_often == 0]
-            if mine:
-                yield arm, mine
+            if arm == "ours" or begin // BLOCK % scene.less_often == 0:
+                yield arm, list(turns)
 
 
 def _block(

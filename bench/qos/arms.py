@@ -101,7 +101,7 @@ class Ours(Arm):
 
     name = "ours"
     ready_s = 15.0
-    rest_s = 12.0
+    rest_s = 5.0
 
     def __enter__(self) -> Self:
         """Starts the agent and waits for its first ticks."""

@@ -14,7 +14,7 @@ Server = Literal["cpu", "nginx", "disk", "cached", "memory", "static"]
 Step = Literal["batch_on", "online_doubles", "agent_dies"]
 GIB = 1 << 30
 ARMS = ("solo", "nothing", "shares", "koordinator", "ours")
-AT_ALL_LOADS = (60, 40, 60, 70, 60, 20, 60, 70, 60, 40)
+AT_ALL_LOADS = (60, 70, 60, 40, 60, 70, 20, 60, 60, 70, 60, 20, 60, 40, 70, 60)
 """Loads of a block's episodes in turn, in percent of the node; 60 % is what the goals speak of."""
 
 
@@ -45,7 +45,7 @@ class Scene:
     pre_s: float = 0.6
     loaded_s: float = 3.0
     less_often: int = 1
-    """Other arms than ours take part in every so many-th episode."""
+    """Other arms than ours take part in every so many-th block of episodes."""
     most_repeats: int = 1_000
     stream_bytes: int = 0
     """Size of a file made before, for batch to read."""
@@ -105,6 +105,7 @@ SCENES = (
         server="cpu",
         batch=hogs,
         loads=AT_ALL_LOADS,
+        less_often=2,
         bound_s=0.040,
     ),
     Scene(
@@ -114,6 +115,7 @@ SCENES = (
         batch=hogs,
         arms=ARMS,
         loads=AT_ALL_LOADS,
+        less_often=2,
         bound_s=0.040,
         ordinary=True,
         appears=True,
@@ -124,6 +126,7 @@ SCENES = (
         server="nginx",
         batch=short_tasks,
         loads=AT_ALL_LOADS,
+        less_often=2,
         bound_s=0.040,
     ),
     Scene(
