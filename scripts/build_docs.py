@@ -39,6 +39,7 @@ SETTINGS = (
             ("Node", "all of it"),
             ("Standing", "what pods hold all the time"),
             ("Latency", "services"),
+            ("Breath", "a pause in each slice"),
             ("Blame", "the noisy one"),
             ("Disk", "the disk"),
             ("Memory", "memory"),

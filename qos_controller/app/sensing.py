@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from qos_controller.adapters.cgroups.layout import Layout
+from qos_controller.adapters.cgroups.machine import find_cpus
 from qos_controller.adapters.sense.senses import Senses
 from qos_controller.app.faults import Faults
 from qos_controller.app.settings import AgentSettings
@@ -28,6 +29,7 @@ class NodeSenses:
         self._senses = Senses(
             layout,
             online_paths=(disk,) if disk else ONLINE_PATHS,
+            cpus=_side_by_side(),
             uplink_bytes_per_s=None if mbps is None else mbps * 125_000.0,
         )
         datagrams = self._senses.datagrams
@@ -52,3 +54,8 @@ class NodeSenses:
     def close(self) -> None:
         """Lets go of all files and sockets."""
         self._senses.close()
+
+
+def _side_by_side() -> tuple[int, ...]:
+    """The node's CPUs, the siblings of a core next to each other, nearest cores next."""
+    return tuple(cpu.cpu for cpu in sorted(find_cpus(), key=lambda c: (c.numa, c.core, c.cpu)))

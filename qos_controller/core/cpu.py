@@ -13,6 +13,7 @@ import math
 from dataclasses import dataclass, replace
 
 from qos_controller.core import reasons
+from qos_controller.core.breath import Breath, next_breath
 from qos_controller.core.decide import blind, remembered
 from qos_controller.core.decision import Action, Freeze, Reason, SetCpus, Verdict
 from qos_controller.core.feed_forward import kept_for_online, left_for_offline
@@ -27,11 +28,15 @@ from qos_controller.core.state import CALM, EVICT, FREEZE, MINIMUM, THROTTLE, No
 from qos_controller.core.tick import Tick
 
 _ABSENT = Reason("cpu calm: no quota; batch does not run, so online's stall of {0:.2f} is its own")
-_WEIGHT = "cpu calm: no quota, the weight suffices: stall at {0:.2f} of its limit"
+_WEIGHT = "cpu calm: the weight suffices: stall at {0:.2f} of its limit"
 _NO_FEED = Reason(_WEIGHT + ", no latency feed to ask")
 _WELL = Reason(_WEIGHT + ", clients are well within their SLO")
 _WITHIN = Reason(_WEIGHT + ", clients are within their SLO")
+_BREATH = "; batch pauses in each slice, at {1:.2f} cores, so that CPUs fall idle for online"
 _ONLY = "; of batch only {0}, whose use goes with the pressure"
+
+
+FULL = Breath()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,7 @@ class CpuMemory:
     """The one pod that is held back at stage 1; empty: all."""
     cpus: tuple[int, ...] = ()
     """What batch is penned up on; empty: it is not."""
+    breath: Breath = FULL
 
     @property
     def quota_cores(self) -> float:
@@ -68,7 +74,8 @@ def released(before: CpuMemory) -> CpuMemory:
     """The one that was held back has left: there is nobody to hold back for what it did."""
     state = before.state
     ladder = replace(state.ladder, stage=CALM, since_s=state.decided_s)
-    return CpuMemory(replace(state, quota_cores=state.capacity_cores, ladder=ladder))
+    state = replace(state, quota_cores=state.capacity_cores, ladder=ladder)
+    return CpuMemory(state, breath=before.breath)
 
 
 def level_of(signals: Signals, settings: NodeSettings) -> float:
@@ -102,6 +109,7 @@ def decide_cpu(
     else:
         whom = _whom(before, after, evidence)
         memory = CpuMemory(after, whom, _pen(sample, after, whom, settings))
+    memory = replace(memory, breath=_breath(sample.signals, before, tick, settings))
     ladder = after.ladder
     if memory.whom and ladder.stage == THROTTLE and ladder.since_s == ladder.breached_s == now_s:
         memory = replace(memory, state=_half_of_one(after, evidence, tick))
@@ -203,6 +211,17 @@ def _half_of_one(after: NodeState, evidence: CpuEvidence, tick: Tick) -> NodeSta
     return replace(after, quota_cores=max(tick.floor_cores, cores))
 
 
+def _breath(signals: Signals, before: CpuMemory, tick: Tick, settings: NodeSettings) -> Breath:
+    return next_breath(
+        before.breath,
+        used_cores=signals.online_used_cores + signals.system_used_cores,
+        capacity_cores=signals.capacity_cores,
+        batch_is_here=bool(signals.offline_tasks) or batch_runs(signals, settings),
+        dt_s=tick.dt_s,
+        settings=settings.breath,
+    )
+
+
 def _pen(sample: Sample, after: NodeState, whom: str, settings: NodeSettings) -> tuple[int, ...]:
     """The few CPUs that batch keeps from stage 2 on, whole cores together."""
     cpus = sample.cpus
@@ -221,7 +240,10 @@ def _reason(memory: CpuMemory, evidence: CpuEvidence, tick: Tick) -> Reason:
             template = _WELL
         else:
             template = _WITHIN if evidence.latency.within else _NO_FEED
-        return Reason(template.template, (level,))
+        reason = Reason(template.template, (level,))
+        if memory.breath.cores == math.inf:
+            return reason
+        return Reason(reason.template + _BREATH, (level, memory.breath.cores))
     reason = reasons.of_tick(state, tick)
     if not memory.whom:
         return reason

@@ -1,4 +1,4 @@
-"""Two laws may hold back one pod's CPU: the CPU's for online's sake, the disk's to pace a writer.
+"""Two laws may hold back batch's CPU: the CPU's for online's sake, the disk's to pace a writer.
 
 Always holds: the smaller quota is in force, a pod that neither names has none, and only what
 changed is written.
@@ -7,6 +7,7 @@ changed is written.
 from __future__ import annotations
 
 import math
+from typing import Final
 
 from qos_controller.core import pace
 from qos_controller.core.cpu import CpuMemory
@@ -15,12 +16,17 @@ from qos_controller.core.disk import DiskMemory
 from qos_controller.core.node_settings import NodeSettings
 from qos_controller.core.pace import FREE
 
+ALL: Final = ""
+"""All offline together."""
+
 
 def quotas(cpu: CpuMemory, disk: DiskMemory, settings: NodeSettings) -> dict[str, SetQuota]:
     """What is in force, by pod; the empty name is all offline together."""
     found: dict[str, SetQuota] = {}
     if cpu.quota_cores < math.inf:
         found[cpu.whom] = SetQuota(cpu.quota_cores, cpu.whom)
+    if cpu.breath.cores < math.inf and (ALL not in found or cpu.breath.cores < found[ALL].cores):
+        found[ALL] = SetQuota(cpu.breath.cores, ALL, settings.breath.period_s)
     if disk.pace is FREE:
         return found
     for pod, cores in pace.quotas(disk.pace, settings.disk).items():
@@ -43,4 +49,4 @@ def quota_changes(
 
 
 def _is_calm(cpu: CpuMemory, disk: DiskMemory) -> bool:
-    return cpu.quota_cores == math.inf and disk.pace is FREE
+    return cpu.quota_cores == math.inf == cpu.breath.cores and disk.pace is FREE

@@ -9,6 +9,7 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from qos_controller.core.cpu import FULL
 from qos_controller.core.decision import (
     Action,
     Evict,
@@ -251,7 +252,8 @@ def test_when_all_is_calm_every_limit_is_lifted_in_bounded_time(
         decision = decide_node(calm(last, now_s), decision.memory, now_s, LAW)
     after, verdicts = decision.memory, decision.verdicts
     assert (verdicts.cpu.stage, verdicts.disk.stage, verdicts.memory.stage) == (0, 0, 0)
-    assert not quotas(after.cpu, after.disk, LAW)
+    assert not quotas(replace(after.cpu, breath=FULL), after.disk, LAW)
+    assert after.cpu.breath.cores >= 0.9 * LAW.breath.share * (CORES - 1.0)
     assert not after.memory.limits
     assert after.network.ceiling_bytes_per_s == math.inf
     assert not after.disk.small_queue

@@ -231,7 +231,9 @@ class Actuator:
 
     def _set_quota(self, action: SetQuota) -> str:
         if action.pod == BATCH:
-            return self._quotas.impose(action.cores, self.targets, self.used_cores)
+            return self._quotas.impose(
+                action.cores, self.targets, self.used_cores, period_s=action.period_s
+            )
         group = self._batch_pod(action.pod)
         if group is None:
             return UNKNOWN

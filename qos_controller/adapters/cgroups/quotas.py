@@ -93,11 +93,22 @@ class Quotas:
                 self._standing[group] = cores
         return self._settle()
 
-    def impose(self, cores: float, targets: Targets, used_cores: Mapping[str, float]) -> str:
-        """All batch pods together may use this much; infinite lifts it."""
+    def impose(
+        self,
+        cores: float,
+        targets: Targets,
+        used_cores: Mapping[str, float],
+        *,
+        period_s: float = PERIOD_US / 1e6,
+    ) -> str:
+        """All batch pods together may use this much, in such slices; infinite lifts it."""
         imposed = dict.fromkeys(self._reached(targets), cores)
         if len(imposed) > 1 and not math.isinf(cores):
             imposed = self._split(cores, targets, used_cores)
+        for group in {*self._imposed, *imposed} - {*self._blamed}:
+            self._slices_us.pop(group, None)
+            if not math.isinf(imposed.get(group, math.inf)):
+                self._slices_us[group] = int(period_s * 1e6)
         self._imposed = imposed
         return self._settle()
 
