@@ -12,6 +12,7 @@ Source of the scheme: tc-mirred(8), ifb; HTB: linux/pkt_sched.h (a tick of its b
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import struct
@@ -134,11 +135,19 @@ class Egress:
         made = {one.index: one.name for one in self._wanted.values()}
         kept = tuple(one for one in self._made.links if made.get(one[0]) == one[1])
         if kept != self._made.links:
+            self._release({*self._made.links} - {*kept})
             self._remember(_Made(self._device, kept))
         known = {index for index, _ in kept}
         for pod, link in self._wanted.items():
             if link.index not in known and pod not in self.refused:
                 self._redirect_one(pod, link)
+
+    def _release(self, left: set[tuple[int, str]]) -> None:
+        """A link that outlives its pod goes its own way again; most go with it."""
+        there = {(one.index, one.name) for one in self._netlink.links()}
+        for index, _ in left & there:
+            with contextlib.suppress(OSError):  # it leaves just now
+                _release(self._netlink, index)
 
     def _redirect_one(self, pod: str, link: Link) -> None:
         before = self._made

@@ -2,8 +2,9 @@
 
 ceiling = link - max(5 % of the link, 10 % of online's) - online's: Heracles (Lo et al., ISCA 2015).
 Where the link's speed is not known, or where the harm is elsewhere on the way, round trips and
-retransmits of online's own connections decide by AIMD. Always holds: no ceiling while batch sends
-next to nothing; a lost signal freezes the ceiling where it is.
+retransmits of online's own connections decide by AIMD. Always holds: no ceiling where no batch pod
+is, or where the link is unknown and batch sends next to nothing; where it is known the ceiling
+stands as soon as a batch pod is there; a lost signal freezes the ceiling where it is.
 """
 
 from __future__ import annotations
@@ -55,6 +56,7 @@ def decide_network(
     before: NetworkMemory,
     *,
     alarm: bool,
+    batch_is_here: bool = False,
     now_s: float,
     settings: NetworkSettings,
 ) -> tuple[NetworkMemory, list[Action]]:
@@ -74,14 +76,16 @@ def decide_network(
         tightened, harmed_s = settings.backoff * min(tightened, max(sent, 1.0)), now_s
     elif tightened < math.inf and level < 0.5 and now_s - harmed_s >= settings.hold_s:
         tightened = _grown(tightened, sample, dt_s, settings)
-    formula = _formula(sample, online, settings) if busy else math.inf
+    formula = _formula(sample, online, settings) if busy or batch_is_here else math.inf
     if tightened >= formula:
         tightened = math.inf
     floor = _floor(sample, settings)
     ceiling = max(floor, min(formula, tightened))
     ceiling = _worth_a_write(before.ceiling_bytes_per_s, ceiling, settings)
     usual_srtt_s, usual_retransmits = _usual(sample, before, busy=busy, dt_s=dt_s, s=settings)
-    stage = CALM if ceiling == math.inf else TIGHTENED if tightened < math.inf else CEILING
+    stage = TIGHTENED if tightened < math.inf else CEILING
+    if ceiling == math.inf or not busy:
+        stage = CALM  # a ceiling may stand ready, so that a flood finds it
     after = NetworkMemory(
         heard_s=now_s,
         sent_s=sent_s,

@@ -308,6 +308,7 @@ def _on_network(case: _Case) -> tuple[NetworkMemory, list[Action]]:
         look,
         seen.network,
         alarm=case.culprit.resource == NETWORK,
+        batch_is_here=bool(case.sample.signals.offline_tasks),
         now_s=case.now_s,
         settings=case.settings.network,
     )

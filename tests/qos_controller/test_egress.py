@@ -265,6 +265,24 @@ def test_a_link_that_another_directs_is_left_alone(
 
 
 @needs_root
+def test_a_link_that_outlives_its_pod_goes_its_own_way_again(
+    net: Net, netlink: Netlink, tmp_path: Path
+) -> None:
+    egress = Egress(tmp_path, netlink)
+    egress.set_ceiling(1e6)
+    egress.follow(links_of(netlink, {"b": net.batch}))
+    egress.follow({})
+    shown = subprocess.run(
+        f"nsenter -t {net.node} -n tc qdisc show dev batch".split(),
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert "ingress" not in shown.stdout
+    assert egress.restore() == [TAKEN_AWAY]
+
+
+@needs_root
 def test_a_pod_that_comes_later_is_held_at_once_and_one_that_left_is_forgotten(
     net: Net, netlink: Netlink, tmp_path: Path
 ) -> None:

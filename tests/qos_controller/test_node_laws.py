@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import replace
 
@@ -9,15 +10,18 @@ import pytest
 
 from qos_controller.core.attribution import CPU, DISK, NOBODY, Suspect, culprit_of
 from qos_controller.core.blame import UNBLAMED, blamed, observe
+from qos_controller.core.decision import SetEgress
+from qos_controller.core.network import NetworkMemory, decide_network
 from qos_controller.core.node import begin_node, decide_node
 from qos_controller.core.node_settings import (
     BlameSettings,
     LatencySettings,
+    NetworkSettings,
     NodeSettings,
     StandingSettings,
 )
 from qos_controller.core.pods import Pod
-from qos_controller.core.sample import PodUse, Sample, ServiceSample
+from qos_controller.core.sample import NetworkSample, PodUse, Sample, ServiceSample
 from qos_controller.core.services import Latency, Watch, judged, listen
 from qos_controller.core.signals import Signals
 from qos_controller.core.standing import NOTHING, NodeFacts, standing
@@ -162,3 +166,26 @@ def test_a_calm_tick_of_a_node_costs_microseconds() -> None:
         best_s = min(best_s, (time.process_time() - started_s) / len(samples))
     assert memory.cpu.state.ladder.stage == 0
     assert best_s < 120e-6
+
+
+@pytest.mark.parametrize(
+    ("link", "here", "ceiling"),
+    [(1e8, True, 1e8 - 5e6 - 2e7), (1e8, False, math.inf), (None, True, math.inf)],
+)
+def test_a_known_link_has_its_ceiling_ready_before_batch_sends(
+    link: float | None, *, here: bool, ceiling: float
+) -> None:
+    look = NetworkSample(
+        link_bytes_per_s=link, online_sent_bytes_per_s=2e7, offline_sent_bytes_per_s=0.0
+    )
+    after, actions = decide_network(
+        look,
+        NetworkMemory(),
+        alarm=False,
+        batch_is_here=here,
+        now_s=1.0,
+        settings=NetworkSettings(),
+    )
+    assert after.ceiling_bytes_per_s == pytest.approx(ceiling)
+    assert after.verdict.stage == 0
+    assert actions == ([] if ceiling == math.inf else [SetEgress(after.ceiling_bytes_per_s)])
