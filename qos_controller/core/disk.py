@@ -42,7 +42,7 @@ _SAYS: Final = (
     "disk {0}: {1} at {2:.2f} of its limit (reads take {3:.2f} ms, usually {4:.2f}); batch moves "
     "{5:.1f} MiB/s, {6:.1f} MiB dirty; {7} may do {8:.0%} of what it did"
 )
-_LOCKED: Final = "; held down without effect, online loads the disk itself: no more until {9:.2f} s"
+_LOCKED: Final = "; held down without effect, online loads the disk itself: no more for {9:.0f} s"
 NO_HARM: Final = DiskSample()
 UNSEEN: Final = Verdict(CALM, 0.0, Reason("disk calm: not seen yet"))
 
@@ -370,7 +370,7 @@ def _verdict(sample: DiskSample, after: DiskMemory, batch: BatchOnDisk, look: Di
         batch.dirty_bytes / _MIB,
         ", ".join(one.pod or "all" for one in held) or "everybody",
         after.pace.share,
-        ladder.locked_until_s,
+        ladder.locked_until_s - look.now_s,
     )
     template = _SAYS + _LOCKED if look.now_s < ladder.locked_until_s else _SAYS
     return Verdict(ladder.stage, look.pressure.level, Reason(template, values))

@@ -22,12 +22,12 @@ _WAITS = "calm: quota {0:.2f} cores waits below {5:.2f}: {7} is at {6:.2f} of it
 _FLOOR = "calm: quota {0:.2f} cores, the minimum, is more than " + _FORMULA
 
 _LIMITED = "{0}: {1} is at {2:.2f} of its limit; quota {3:.2f} cores"
-_FREEZES = _LIMITED + ", frozen until {4:.2f} s, {5:.1f} of {6:g} s spent"
+_FREEZES = _LIMITED + ", frozen for {4:.2f} s more, {5:.1f} of {6:g} s spent"
 _HOLDS = "{0}: clean for {1:.2f} of {2:g} s; quota {3:.2f} cores"
 _RECOVERS = "{0}: clean for {1:.2f} s; quota grows to {3:.2f} cores"
 _LOCKED = (
     "{0}: offline was held down without effect, {1} is at {2:.2f} of its limit: online saturates "
-    "itself; no more than that until {4:.2f} s; quota {3:.2f} cores"
+    "itself; no more than that for {4:.1f} s; quota {3:.2f} cores"
 )
 _EVICTS = (
     "evict {0} for {1}: it loses the least work for what it frees "
@@ -83,9 +83,9 @@ def _of_stage(after: NodeState, tick: Tick) -> Reason:
     name = STAGE_NAMES[ladder.stage]
     limited = (name, pressure.cause, pressure.level, after.quota_cores)
     if tick.now_s < ladder.locked_until_s:
-        return Reason(_LOCKED, (*limited, ladder.locked_until_s))
+        return Reason(_LOCKED, (*limited, ladder.locked_until_s - tick.now_s))
     if ladder.stage >= FREEZE and tick.now_s < ladder.frozen_until_s:
-        spent = (ladder.frozen_until_s, ladder.frozen_s, settings.freeze_budget_s)
+        spent = (ladder.frozen_until_s - tick.now_s, ladder.frozen_s, settings.freeze_budget_s)
         return Reason(_FREEZES, (*limited, *spent))
     if pressure.level >= settings.calm_level:
         return Reason(_LIMITED, limited)
