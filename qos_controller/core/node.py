@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
-from qos_controller.core import cpu, disk, network, reasons, services
+from qos_controller.core import cpu, disk, network, pace, reasons, services
 from qos_controller.core.attribution import (
     CPU,
     DISK,
@@ -208,6 +208,8 @@ def _pods_seen(
     on_cpu, on_disk = before.blame_cpu, before.blame_disk
     if gone := {pod.uid for pod in before.pods} - {pod.uid for pod in look.offline}:
         on_cpu, on_disk = without(on_cpu, gone), without(on_disk, gone)
+        paced = pace.without(before.disk.pace, gone)
+        before = replace(before, disk=replace(before.disk, pace=paced))
         if before.cpu.whom in gone:
             before = replace(before, cpu=cpu.released(before.cpu))
     disk_level = before.disk.level

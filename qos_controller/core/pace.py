@@ -11,7 +11,7 @@ Always holds: only pods that use the disk are held back; each keeps `min_bytes_p
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -104,6 +104,12 @@ def named(pace: Pace, pods: Iterable[PodUse], settings: DiskSettings) -> Pace:
         for one in users(pods, settings)
     )
     return replace(pace, held=held) if held else pace
+
+
+def without(pace: Pace, gone: Container[str]) -> Pace:
+    """Who has left is held back no more."""
+    held = tuple(one for one in pace.held if one.pod not in gone)
+    return pace if held == pace.held else replace(pace, held=held)
 
 
 def quotas(pace: Pace, settings: DiskSettings) -> dict[str, float]:
