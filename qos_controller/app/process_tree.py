@@ -35,6 +35,9 @@ HEALTHY_AFTER_S: Final = 30.0
 STUCK_AFTER_S: Final = 10.0
 """The watchdog made the node safe within 3 s; a loop that is only late deserves to come back."""
 END_WITHIN_S: Final = 0.7
+"""For what has nothing to put back."""
+PUT_BACK_WITHIN_S: Final = 10.0
+"""A loop puts all back in milliseconds; killed before it is done, it would leave some of it."""
 WRONG_USE: Final = 2
 """The loop's exit code where it can never work."""
 
@@ -166,7 +169,7 @@ class ProcessTree:
         with contextlib.suppress(ProcessLookupError):
             child.terminate()
         try:
-            async with asyncio.timeout(END_WITHIN_S):
+            async with asyncio.timeout(PUT_BACK_WITHIN_S if name == "loop" else END_WITHIN_S):
                 return await child.wait() == 0
         except TimeoutError:
             child.kill()

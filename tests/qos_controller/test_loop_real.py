@@ -123,7 +123,7 @@ def test_the_start_after_a_crash_of_everything_puts_back_what_the_crash_left(
     acts(node)
     assert node.agent is not None
     node.agent.terminate()
-    node.agent.wait(timeout=5)
+    node.agent.wait(timeout=20)
     assert node.snapshot() == before
     assert "files of a former agent put back" in node.said()
 
@@ -150,7 +150,7 @@ def test_killed_ten_times_at_random_moments_it_is_thawed_and_safe_within_three_s
         restarted(node)
     assert node.agent is not None
     node.agent.terminate()
-    node.agent.wait(timeout=5)
+    node.agent.wait(timeout=20)
     assert node.snapshot() == before
 
 
