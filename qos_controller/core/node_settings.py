@@ -215,7 +215,7 @@ class BreathSettings:
 
     enabled: bool = True
     """Only an idle CPU pulls online's waiting tasks over."""
-    share: float = 0.94
+    share: float = 0.90
     """Of what online leaves in the mean; the rest is the breath."""
     period_s: float = 0.02
     """Slices in which it is dealt out: in slices of 0.1 s p99 is twice as high."""
