@@ -18,6 +18,9 @@ from qos_controller.adapters.rtnetlink import Link, Netlink
 from qos_controller.adapters.sense.processes import processes_of
 
 LOOK_AGAIN_S: Final = 1.0
+SOON_S: Final = 0.1
+"""A new pod's link comes up with its first process, a moment after its group."""
+SOON_LOOKS: Final = 30
 
 
 class Sending:
@@ -30,14 +33,14 @@ class Sending:
         self._egress: Egress | None = None
         self._netlink: Netlink | None = None
         self._looked_s = float("-inf")
+        self._looks = 0
         self._told: dict[str, str] = {}
 
     def know(self, groups: Mapping[str, str]) -> None:
         """Batch pods and their groups, from now on."""
         self._groups = dict(groups)
         self._links = {pod: link for pod, link in self._links.items() if pod in groups}
-        if self._egress is not None:
-            self._looked_s = float("-inf")
+        self._looked_s, self._looks = float("-inf"), 0
 
     def set_ceiling(self, bytes_per_s: float | None, now_s: float) -> str:
         """`DONE`, or a word for why not."""
@@ -52,11 +55,13 @@ class Sending:
         return DONE if self._egress.set_ceiling(bytes_per_s) else self._refusals()
 
     def tend(self, now_s: float) -> None:
-        """Once a second: links of pods that had none."""
+        """Links of pods that had none: ten times a second at first, then once a second."""
         egress, netlink = self._egress, self._netlink
-        if egress is None or netlink is None or now_s - self._looked_s < LOOK_AGAIN_S:
+        again_s = SOON_S if self._looks < SOON_LOOKS else LOOK_AGAIN_S
+        if egress is None or netlink is None or now_s - self._looked_s < again_s:
             return
         self._looked_s = now_s
+        self._looks += 1
         lacking = [pod for pod in self._groups if pod not in self._links]
         found = {pod: processes_of(self._layout, self._groups[pod], most=1) for pod in lacking}
         self._links |= links_of(netlink, {pod: pids[0] for pod, pids in found.items() if pids})

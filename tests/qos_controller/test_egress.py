@@ -312,9 +312,9 @@ def test_the_loops_hand_finds_links_by_groups_and_looks_again_for_those_that_com
     assert inside(net.node, lambda: sending.set_ceiling(1e6, 0.0)) == ""
     assert json.loads((tmp_path / LEDGER).read_text())["links"] == []
     procs.write_text(f"{net.batch}\n")
-    sending.tend(0.5)
+    sending.tend(0.05)
     assert json.loads((tmp_path / LEDGER).read_text())["links"] == []
-    sending.tend(1.5)
+    sending.tend(0.2)
     assert [name for _, name in json.loads((tmp_path / LEDGER).read_text())["links"]] == ["batch"]
     run(f"nsenter -t {net.node} -n tc qdisc add dev online ingress")
     (tmp_path / "cgroup/cpu/kubepods/podo").mkdir()

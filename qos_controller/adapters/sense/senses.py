@@ -53,7 +53,7 @@ class Every:
     batch_round_s: float = 0.25
     online_pod_s: float = 5.0
     """Threads, load and run delay of pods with an SLO."""
-    sent_s: float = 1.0
+    sent_s: float = 0.25
     sockets_s: float = 5.0
     haste: float = 4.0
 
