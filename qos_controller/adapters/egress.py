@@ -83,11 +83,6 @@ class Egress:
         """In force now; None where there is none."""
         return self._ceiling if self._index is not None else None
 
-    @property
-    def device_index(self) -> int | None:
-        """The device through which batch sends; None while there was never a ceiling."""
-        return self._index
-
     def follow(self, links: Mapping[str, Link]) -> None:
         """These are the batch pods' links now, by UID; who is gone took its link along."""
         self._wanted = dict(links)

@@ -1,10 +1,11 @@
 """The CPU's law on a real node: weights do the work, and the ladder only what weights cannot.
 
-Online's group outweighs batch's so far that the kernel preempts batch at once, so calm has no quota
-(`Settings.feed_forward` brings one back for nodes with shared siblings). Always holds: while no
-batch runs nothing climbs; clients that are well outrank the kernel's stall counters; without proof
-that batch is to blame the ladder stays at stage 1, where each further alarm halves the quota again;
-who hardly runs is neither frozen nor evicted; while clients suffer nothing grows.
+Online's group outweighs batch's so far that the kernel preempts batch at once, so the calm ladder
+has no quota (`Settings.feed_forward` brings one back for nodes with shared siblings); beside it
+stands `breath`, which leaves CPUs idle at times. Always holds: while no batch runs nothing climbs;
+clients that are well outrank the kernel's stall counters; without proof that batch is to blame the
+ladder stays at stage 1, where each further alarm halves the quota again; who hardly runs is neither
+frozen nor evicted; while clients suffer nothing grows.
 """
 
 from __future__ import annotations
@@ -34,8 +35,6 @@ _WELL = Reason(_WEIGHT + ", clients are well within their SLO")
 _WITHIN = Reason(_WEIGHT + ", clients are within their SLO")
 _BREATH = "; batch pauses in each slice, at {1:.2f} cores, so that CPUs fall idle for online"
 _ONLY = "; of batch only {0}, whose use goes with the pressure"
-
-
 FULL = Breath()
 
 

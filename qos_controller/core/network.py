@@ -114,11 +114,6 @@ def level_of(sample: NetworkSample, memory: NetworkMemory, settings: NetworkSett
     return level
 
 
-def batch_sends(sample: NetworkSample, settings: NetworkSettings) -> bool:
-    """Whether batch sends enough to be the cause of anything."""
-    return (sample.offline_sent_bytes_per_s or 0.0) >= settings.idle_bytes_per_s
-
-
 def _online(
     sample: NetworkSample, before: NetworkMemory, dt_s: float, settings: NetworkSettings
 ) -> float:

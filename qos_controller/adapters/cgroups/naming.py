@@ -15,8 +15,6 @@ from typing import Literal
 Style = Literal["cgroupfs", "systemd"]
 Qos = Literal["guaranteed", "burstable", "besteffort"]
 
-KUBEPODS = "kubepods"
-
 
 def style_of(kubepods: str) -> Style:
     """Which driver made this directory of all pods."""

@@ -106,9 +106,7 @@ class Quotas:
         if len(imposed) > 1 and not math.isinf(cores):
             imposed = self._split(cores, targets, used_cores)
         for group in {*self._imposed, *imposed} - {*self._blamed}:
-            self._slices_us.pop(group, None)
-            if not math.isinf(imposed.get(group, math.inf)):
-                self._slices_us[group] = int(period_s * 1e6)
+            self._slice(group, imposed.get(group, math.inf), period_s)
         self._imposed = imposed
         return self._settle()
 
@@ -116,11 +114,15 @@ class Quotas:
         """One pod may use this much, dealt out in such slices; infinite lifts it."""
         for group in self._held_by(pod):
             self._blamed[group] = cores
-            if math.isinf(cores):
-                self._slices_us.pop(group, None)
-            else:
-                self._slices_us[group] = int(period_s * 1e6)
+            self._slice(group, cores, period_s)
         return self._settle()
+
+    def _slice(self, group: str, cores: float, period_s: float) -> None:
+        """The period that is asked for; a group without a limit asks for none."""
+        if math.isinf(cores):
+            self._slices_us.pop(group, None)
+        else:
+            self._slices_us[group] = int(period_s * 1e6)
 
     @property
     def _voices(self) -> tuple[dict[str, float], ...]:

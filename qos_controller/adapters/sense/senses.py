@@ -143,7 +143,6 @@ class Senses:
         self._used = (0.0, 0.0, 0.0)
         self._disk_turn, self._memory_turn = _Turn(self._every.disk_s), _Turn(self._every.memory_s)
         self._meminfo: NodeMemory | None = None
-        self._pods_now: tuple[float, float] | None = None
         self._read_s: float | None = None
         self._memory_sample: MemorySample | None = None
 
