@@ -7,10 +7,10 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing.queues import Queue
+from multiprocessing.queues import SimpleQueue
 from threading import Thread
 
 from simulator.core.policies.catalogue import make
@@ -20,7 +20,6 @@ from simulator.core.report import ReportRow
 Heard = Callable[[str, float], None]  # (name of the run, share of the replay that is done)
 
 TELL_EVERY = 200  # steps between two words of progress
-LISTEN_LIMIT_S = 5.0  # a process that is ended while it speaks leaves the line blocked
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +67,7 @@ def runs_in_background(
     Leaving early (an error, Ctrl-C) ends the processes.
     """
     context = multiprocessing.get_context("spawn")
-    said: Queue[tuple[str, float]] = context.Queue()
+    said: SimpleQueue[tuple[str, float]] = context.SimpleQueue()
     listener = Thread(target=_listen, args=(said, heard), daemon=True)
     listener.start()
     pool = ProcessPoolExecutor(
@@ -77,6 +76,7 @@ def runs_in_background(
         initializer=_take,
         initargs=(scenario, said),
     )
+    started: dict[Future[ReportRow], int] = {}
     try:
         with _deaf_to_ctrl_c():
             started = {pool.submit(_run, run): at for at, run in enumerate(runs)}
@@ -87,13 +87,15 @@ def runs_in_background(
 
         yield rows
     finally:
-        _end(pool)
-        said.put(("", math.nan))
-        listener.join(LISTEN_LIMIT_S)
-        said.cancel_join_thread()
+        if started and all(run.done() for run in started):
+            pool.shutdown()
+            said.put(("", math.nan))
+            listener.join()
+        else:  # one that is ended while it speaks leaves the line blocked: the listener stays
+            _end(pool)
 
 
-def _listen(said: Queue[tuple[str, float]], heard: Heard) -> None:
+def _listen(said: SimpleQueue[tuple[str, float]], heard: Heard) -> None:
     while True:
         policy, share = said.get()
         if not policy:
@@ -123,10 +125,10 @@ def _end(pool: ProcessPoolExecutor) -> None:
         worker.join()
 
 
-_GIVEN: list[tuple[Scenario, Queue[tuple[str, float]]]] = []
+_GIVEN: list[tuple[Scenario, SimpleQueue[tuple[str, float]]]] = []
 
 
-def _take(scenario: Scenario, said: Queue[tuple[str, float]]) -> None:
+def _take(scenario: Scenario, said: SimpleQueue[tuple[str, float]]) -> None:
     """What a worker process is given once, before its first replay."""
     Thread(target=_end_with_parent, daemon=True).start()
     _GIVEN[:] = [(scenario, said)]
