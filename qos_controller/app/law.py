@@ -13,6 +13,7 @@ from qos_controller.core.decision import Action, SetDisk, SetEgress, SetQuota
 from qos_controller.core.node import NodeDecision, NodeMemory, Verdicts, begin_node, decide_node
 from qos_controller.core.node_settings import NodeSettings
 from qos_controller.core.sample import Sample
+from qos_controller.core.state import NEVER
 
 RESOURCES: Final = ("cpu", "disk", "memory", "network")
 CALM: Final = (0, 0, 0, 0)
@@ -32,6 +33,11 @@ class NodeLaw:
     def pressed(self) -> bool:
         """Whether any resource is above calm: then the senses look closer."""
         return self._stages != CALM
+
+    @property
+    def wake_s(self) -> float:
+        """When batch's pause ends; long ago where there is none."""
+        return NEVER if self._memory is None else self._memory.cpu.breath.pause_until_s
 
     def decide(self, sample: Sample, now_s: float) -> NodeDecision:
         """What to do now; the memory of it is kept here."""

@@ -86,6 +86,10 @@ class Judgement(Protocol):
     def pressed(self) -> bool:
         """Whether something is wrong."""
 
+    @property
+    def wake_s(self) -> float:
+        """When a tick is wanted, be it before its time; long ago: never."""
+
     def decide(self, sample: Sample, now_s: float) -> NodeDecision:
         """What to do now."""
 
@@ -132,6 +136,11 @@ class Loop:
     def acts(self) -> bool:
         """Whether anything may be written to the node."""
         return not (self._observe or self._off)
+
+    @property
+    def wake_s(self) -> float:
+        """When a pause of batch ends: a tick then is worth more than one at its time."""
+        return self._parts.law.wake_s
 
     @property
     def is_quiet(self) -> bool:

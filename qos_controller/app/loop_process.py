@@ -123,7 +123,7 @@ def _ticks(loop: Loop, pace: Pace, told: Told) -> None:
     gc.disable()
     collected_s = pace.wait()
     while not told.to_end:
-        now_s = pace.wait()
+        now_s = pace.wait(loop.wake_s)
         loop.late_ticks = pace.late
         loop.tick(now_s)
         if now_s - collected_s >= COLLECT_S and (

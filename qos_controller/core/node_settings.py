@@ -211,19 +211,39 @@ class NetworkSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BreathSettings:
-    """How batch leaves CPUs idle at times while nothing is wrong."""
+    """How batch makes room where online waits for itself."""
 
     enabled: bool = True
     """Only an idle CPU pulls online's waiting tasks over."""
-    share: float = 0.90
-    """Of what online leaves in the mean; the rest is the breath."""
+    spared_share: float = 0.2
+    """Of the time that online waits with room elsewhere: a kernel that balances has less."""
+    pause_s: float = 0.012
+    """Length of a pause: three ticks of a kernel with HZ=250, so that its balancer runs."""
+    pause_share: float = 0.005
+    """Of the node: what batch keeps in a pause, enough to let go of its locks."""
+    pause_period_s: float = 0.1
+    """Slices of that: long ones, so that none begins within the pause."""
+    rest_s: float = 0.02
+    """Least time from a pause in vain to the next; twice as much and once more after each."""
+    most_in_vain: int = 6
+    """Doubled at most so often: a pause each 1.3 s."""
+    innocent_share: float = 0.1
+    """Of the node: batch that uses less does not hold a CPU."""
+    often_s: float = 0.3
+    """A pause so soon after the last one says that pauses alone will not do."""
+    backoff: float = 0.93
+    """Multiplies batch's share of what online leaves with each such pause."""
+    least_share: float = 0.6
+    """The least that batch is limited to."""
+    growth_per_s: float = 0.05
+    """Growth of that share per second without a pause."""
     period_s: float = 0.02
-    """Slices in which it is dealt out: in slices of 0.1 s p99 is twice as high."""
+    """Slices in which a limited share is dealt out: in slices of 0.1 s p99 is twice as high."""
     mean_s: float = 1.0
     """Time constant of online's mean use: it follows the load, not a single request."""
     step_share: float = 0.03
     """Of the node: a smaller change is not worth the writes."""
-    least_share: float = 0.05
+    floor_share: float = 0.05
     """Of the node: what batch has however much online uses; below that the ladder decides."""
 
 

@@ -271,6 +271,7 @@ class Senses:
             offline_used_cores=offline,
             system_used_cores=system,
             online_full_share=self._cpu.full_share,
+            online_some_share=self._cpu.some_share,
             requests=heard.requests,
             slow_requests=heard.slow,
             memory_pressure_share=self._memory.full_share,
