@@ -103,9 +103,10 @@ def _limit(
 
 def _perhaps_paused(after: Breath, room: Room, now_s: float, settings: BreathSettings) -> Breath:
     takes = room.batch_cores > settings.innocent_share * room.capacity_cores
-    if room.spared_share <= settings.spared_share or not takes:
-        return replace(after, in_vain=0) if after.in_vain else after
     since_s = now_s - after.pause_until_s
+    if room.spared_share <= settings.spared_share or not takes:
+        helped = after.in_vain and since_s > settings.clean_s
+        return replace(after, in_vain=0) if helped else after
     if since_s < settings.rest_s * (2.0 ** min(after.in_vain, settings.most_in_vain) - 1.0):
         return after
     share = after.share

@@ -227,13 +227,15 @@ class BreathSettings:
     """Least time from a pause in vain to the next; twice as much and once more after each."""
     most_in_vain: int = 6
     """Doubled at most so often: a pause each 1.3 s."""
+    clean_s: float = 0.05
+    """A look without waiting so long after a pause says that it helped."""
     innocent_share: float = 0.1
     """Of the node: batch that uses less does not hold a CPU."""
     often_s: float = 0.3
     """A pause so soon after the last one says that pauses alone will not do."""
-    backoff: float = 0.93
+    backoff: float = 0.9
     """Multiplies batch's share of what online leaves with each such pause."""
-    least_share: float = 0.6
+    least_share: float = 0.5
     """The least that batch is limited to."""
     growth_per_s: float = 0.05
     """Growth of that share per second without a pause."""
