@@ -134,6 +134,14 @@ from slacktide.errors import BadInput
     help="Start though another agent limits batch pods on this node.",
 )
 @click.option(
+    "--record",
+    type=click.Path(path_type=Path, dir_okay=False),
+    envvar="SLACKTIDE_RECORD",
+    show_envvar=True,
+    help="Record what the senses tell, to decide about it again later: the newest 64 MB, in FILE "
+    "and FILE.1. In RUN_DIR the loop never waits for a disk.",
+)
+@click.option(
     "--log-level",
     type=click.Choice(["debug", "info", "warning", "error"]),
     default="info",
@@ -159,6 +167,7 @@ def agent(
     latency_port: int,
     evict: bool,
     beside_others: bool,
+    record: Path | None,
     log_level: str,
 ) -> None:
     """Keep online pods' latency safe from batch pods, on this node.
@@ -192,6 +201,7 @@ def agent(
         latency_port=latency_port,
         evict=evict,
         beside_others=beside_others,
+        record=str(record.absolute()) if record else "",
         log_level=log_level,
     )
     try:
