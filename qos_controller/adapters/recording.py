@@ -6,7 +6,7 @@ Always holds: what is read back decides as what was written; a resource that was
 in a tick (the very object of the tick before) is written as absent, which means the same. A last
 line cut short by a crash is left out; `Sample.online`, which no law reads, is not written.
 
-A loop with a recording costs 15 us a tick more and writes about 25 kB a second.
+A tick costs 6 us more with it (p50; p99 13 us), and a node of one batch pod fills 35 kB a second.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from qos_controller.core.node_settings import NodeSettings
 from qos_controller.core.sample import Sample
 
 LIMIT_BYTES: Final = 64 << 20
-"""Three quarters of an hour of a busy node."""
+"""About half an hour."""
 
 
 @dataclass(frozen=True, slots=True)
