@@ -134,6 +134,14 @@ from slacktide.errors import BadInput
     help="Start though another agent limits batch pods on this node.",
 )
 @click.option(
+    "--note-cpus",
+    is_flag=True,
+    envvar="SLACKTIDE_NOTE_CPUS",
+    show_envvar=True,
+    help="Note on pods of class LSE and LSR which whole cores are theirs, as slacktide.io/cpus; "
+    "needs the right to patch pods.",
+)
+@click.option(
     "--record",
     type=click.Path(path_type=Path, dir_okay=False),
     envvar="SLACKTIDE_RECORD",
@@ -167,6 +175,7 @@ def agent(
     latency_port: int,
     evict: bool,
     beside_others: bool,
+    note_cpus: bool,
     record: Path | None,
     log_level: str,
 ) -> None:
@@ -201,6 +210,7 @@ def agent(
         latency_port=latency_port,
         evict=evict,
         beside_others=beside_others,
+        note_cpus=note_cpus,
         record=str(record.absolute()) if record else "",
         log_level=log_level,
     )
