@@ -6,6 +6,7 @@ import os
 import ssl
 from collections.abc import Iterator
 from functools import partial
+from itertools import count
 from typing import Any
 
 import httpx
@@ -121,8 +122,9 @@ def test_of_pods_an_agent_writes_that_note_alone(
 ) -> None:
     make(agent, "any", qos="LS")
     try:
-        wrong = {"metadata": {"annotations": {"no": "such"}}}
-        until(lambda: patched(release, wrong, bound_to="n0") != "")  # the policy is known
+        # Another value each time: a patch that changes nothing is no harm, and never refused.
+        tries = ({"metadata": {"annotations": {"no": str(turn)}}} for turn in count())
+        until(lambda: patched(release, next(tries), bound_to="n0") != "")  # the policy is known
         assert said in patched(release, {"metadata": metadata}, bound_to=bound_to)
     finally:
         gone(agent, "any")
