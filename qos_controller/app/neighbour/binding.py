@@ -11,6 +11,7 @@ says what the book says, or is gone; it is written only where the operator grant
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -31,6 +32,8 @@ from slacktide.kube.writing import Writer
 
 AGAIN_S: Final = 30.0
 """After the API server refused an annotation."""
+_LIST: Final = re.compile(r"\d{1,4}(-\d{1,4})?(,\d{1,4}(-\d{1,4})?){0,255}", re.ASCII)
+"""Anybody may write an annotation: no more numbers than a node may have CPUs."""
 
 log = structlog.get_logger()
 
@@ -72,11 +75,12 @@ class Binding:
     async def run(self, watched: Cache[NodePod]) -> None:
         """Keeps the annotations as the choices are, until it is cancelled."""
         while True:
-            done = [await self._note(pod) for pod in watched if _differs(pod, self.choices)]
+            self._changed.clear()
+            due = [pod for pod in watched if _differs(pod, self.choices)]
+            done = [await self._note(pod) for pod in due]
             with suppress(TimeoutError):
                 async with asyncio.timeout(None if all(done) else AGAIN_S):
                     await self._changed.wait()
-            self._changed.clear()
 
     async def _note(self, pod: NodePod) -> bool:
         meta = pod.metadata
@@ -107,9 +111,8 @@ def _held(watched: Iterable[NodePod], before: Book | None) -> dict[str, tuple[in
 
 
 def _noted(pod: NodePod) -> tuple[int, ...]:
-    with suppress(ValueError):
-        return cpus_in(pod.notes[ANNOTATION_CPUS][:1_000])
-    return ()
+    text = pod.notes[ANNOTATION_CPUS]
+    return cpus_in(text) if _LIST.fullmatch(text) else ()
 
 
 def _says(pod: NodePod, choices: Mapping[str, Choice]) -> str:
