@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -33,6 +33,20 @@ UIDS = {name: f"{number:08d}-0000-4000-8000-000000000000" for number, name in en
 def real() -> Iterator[RealGroups]:
     with made() as groups:
         yield groups
+
+
+@pytest.fixture
+def node_of(real: RealGroups) -> Iterator[Callable[[str], Node]]:
+    """A node whose first pod is of that class."""
+    nodes: list[Node] = []
+
+    def node(kind: str) -> Node:
+        nodes.append(Node(real, kind))
+        return nodes[0]
+
+    yield node
+    for one in nodes:
+        one.hands.restore()
 
 
 class Node:
@@ -81,9 +95,9 @@ def rest(own: tuple[int, ...]) -> tuple[int, ...]:
 
 @pytest.mark.parametrize(("kind", "with_batch"), [("LSR", True), ("LSE", False)])
 def test_who_asks_for_a_core_has_it_alone_and_gives_it_back(
-    real: RealGroups, kind: str, with_batch: bool
+    real: RealGroups, node_of: Callable[[str], Node], kind: str, with_batch: bool
 ) -> None:
-    node = Node(real, kind)
+    node = node_of(kind)
     before = {name: node.on(name) for name in "rwb"}
     everything = real.everything()
     own = node.know(bound=True)
@@ -98,8 +112,10 @@ def test_who_asks_for_a_core_has_it_alone_and_gives_it_back(
     assert real.everything() == everything
 
 
-def test_whatever_the_law_orders_batch_keeps_off_the_cores_of_lse(real: RealGroups) -> None:
-    node = Node(real, "LSE")
+def test_whatever_the_law_orders_batch_keeps_off_the_cores_of_lse(
+    node_of: Callable[[str], Node],
+) -> None:
+    node = node_of("LSE")
     own = node.know(bound=True)
     node.order(*own)
     assert node.on("b") == rest(own)
@@ -109,8 +125,8 @@ def test_whatever_the_law_orders_batch_keeps_off_the_cores_of_lse(real: RealGrou
     assert node.on("b") == rest(own)
 
 
-def test_a_process_runs_where_its_pod_may(real: RealGroups) -> None:
-    node = Node(real, "LSE")
+def test_a_process_runs_where_its_pod_may(real: RealGroups, node_of: Callable[[str], Node]) -> None:
+    node = node_of("LSE")
     processes = {name: real.run(node.groups[name], "sleep 60") for name in "rwb"}
     own = node.know(bound=True)
     for name, process in processes.items():
@@ -118,8 +134,10 @@ def test_a_process_runs_where_its_pod_may(real: RealGroups) -> None:
         assert eventually(partial(runs_on, process.pid, allowed)), name
 
 
-def test_without_a_pod_of_these_classes_no_cpuset_is_touched(real: RealGroups) -> None:
-    node = Node(real, "LS")
+def test_without_a_pod_of_these_classes_no_cpuset_is_touched(
+    real: RealGroups, node_of: Callable[[str], Node]
+) -> None:
+    node = node_of("LS")
     assert node.know(bound=True) == ()
     node.order()
     ledger = Path(real.run_dir, "owned.json").read_text()
