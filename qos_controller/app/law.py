@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from typing import Final
 
+from qos_controller.adapters.recording import Recording
 from qos_controller.adapters.ticks import Event, Tick
 from qos_controller.core.decision import Action, SetDisk, SetEgress, SetQuota
 from qos_controller.core.node import NodeDecision, NodeMemory, Verdicts, begin_node, decide_node
@@ -23,8 +24,11 @@ _NONE: Final = float("nan")
 class NodeLaw:
     """The law with its memory."""
 
-    def __init__(self, settings: NodeSettings | None = None) -> None:
+    def __init__(
+        self, settings: NodeSettings | None = None, *, recording: Recording | None = None
+    ) -> None:
         self._settings = settings or NodeSettings()
+        self._recording = recording
         self._memory: NodeMemory | None = None
         self._stages = CALM
         self._limits = [_NONE, _NONE, _NONE]
@@ -41,6 +45,8 @@ class NodeLaw:
 
     def decide(self, sample: Sample, now_s: float) -> NodeDecision:
         """What to do now; the memory of it is kept here."""
+        if self._recording is not None:
+            self._recording.tell(sample, now_s)
         memory = self._memory
         if memory is None:
             memory = begin_node(

@@ -111,7 +111,7 @@ class Senses:
         """
         self._layout = layout
         self._every = every or Every()
-        self._cpus = cpus
+        self.cpus = cpus
         self._capacity_cores = capacity_cores or float(len(os.sched_getaffinity(0)))
         self.services = Services()
         self.datagrams = Datagrams(self.services)
@@ -254,7 +254,7 @@ class Senses:
             network=self._network.read(now_s, self._offline.uses, haste=haste),
             services=heard.services,
             offline=offline,
-            cpus=self._cpus,
+            cpus=self.cpus,
             online=self._online_pods.uses,
         )
 
