@@ -141,12 +141,17 @@ def decide_disk(
     *,
     latency: Latency,
     alarm: bool,
+    cpu_level: float = 0.0,
     now_s: float,
     settings: DiskSettings,
 ) -> tuple[DiskMemory, list[Action]]:
-    """The memory after a tick, and what changes for batch; nothing where nobody looked."""
+    """The memory after a tick, and what changes for batch; nothing where nobody looked.
+
+    `cpu_level` is online's stall on the CPU over its limit, where writers are the cause.
+    """
     if sample is None:
         return before, []
+    settings = _as_limited(settings, before)
     dt_s = now_s - before.heard_s if before.heard_s > NEVER else 0.0
     held, held_s = before.pace.held, now_s - before.ladder.since_s
     if not (held and held[0].pod == "" and held_s >= settings.name_within_s):
@@ -163,6 +168,7 @@ def decide_disk(
             batch,
             latency=latency,
             alarm=alarm,
+            cpu_level=cpu_level,
             now_s=now_s,
             dt_s=dt_s,
             settings=settings,
@@ -241,13 +247,14 @@ def _look(
     *,
     latency: Latency,
     alarm: bool,
+    cpu_level: float,
     now_s: float,
     dt_s: float,
     settings: DiskSettings,
 ) -> DiskLook:
     """The pressure that counts, and the stage that it can justify."""
     stall = _stall_level(sample, before, settings)
-    level = max(stall, _device_level(sample, before, settings))
+    level = max(stall, cpu_level, _device_level(sample, before, settings))
     within = latency.within
     if latency.hurt and before.ladder.stage > CALM:
         level = max(level, 1.0)
@@ -347,8 +354,9 @@ def _guarded(
 def _actions(before: DiskMemory, after: DiskMemory, settings: DiskSettings) -> list[Action]:
     """Only what is new; the writers' quotas are joined with the CPU's in `node`."""
     actions: list[Action] = []
-    if after.dirty_limited != before.dirty_limited:
-        actions.append(SetDirty(settings.dirty_limit_bytes if after.dirty_limited else None))
+    dirty_limit = _dirty_limit(after, settings)
+    if dirty_limit != _dirty_limit(before, settings):
+        actions.append(SetDirty(dirty_limit))
     if after.small_queue != before.small_queue:
         actions.append(SetQueue(after.small_queue))
     actions += pacing.limit_changes(before.pace, after.pace, settings)
@@ -356,6 +364,22 @@ def _actions(before: DiskMemory, after: DiskMemory, settings: DiskSettings) -> l
     if until_s != before.ladder.frozen_until_s:
         actions.append(Freeze(until_s, after.whom))
     return actions
+
+
+def _dirty_limit(memory: DiskMemory, settings: DiskSettings) -> float | None:
+    """Tight while a writer is paced: what its CPU lets through is to reach the disk evenly."""
+    if not memory.dirty_limited:
+        return None
+    return settings.dirty_tight_bytes if memory.pace.is_of_writers else settings.dirty_limit_bytes
+
+
+def _as_limited(settings: DiskSettings, memory: DiskMemory) -> DiskSettings:
+    """Under the tight limit nobody has many dirty pages, however much goes through them."""
+    limit = _dirty_limit(memory, settings)
+    if limit is None or limit >= settings.dirty_limit_bytes:
+        return settings
+    share = limit / settings.dirty_limit_bytes
+    return replace(settings, buffered_bytes=share * settings.buffered_bytes)
 
 
 def _verdict(sample: DiskSample, after: DiskMemory, batch: BatchOnDisk, look: DiskLook) -> Verdict:

@@ -237,8 +237,10 @@ def _suspects(
         disk_level = disk.level_of(sample.disk, seen.disk, settings.disk)
     net = seen.network
     sends = now_s - net.sent_s < settings.recent_s
+    on_cpu = cpu.batch_runs(sample.signals, settings)
+    on_cpu = on_cpu and not _is_by_writers(seen, now_s, settings)
     return (
-        Suspect(CPU, seen.cpu_level, cpu.batch_runs(sample.signals, settings)),
+        Suspect(CPU, seen.cpu_level, on_cpu),
         Suspect(DISK, disk_level, disk.is_active(batch, settings.disk)),
         Suspect(MEMORY, seen.memory.verdict.level, seen.memory.stage > 0),
         Suspect(NETWORK, net.verdict.level, sends),
@@ -246,9 +248,11 @@ def _suspects(
 
 
 def _on_cpu(case: _Case) -> tuple[CpuMemory, Verdict, Tick | None]:
-    seen, settings = case.seen, case.settings
+    seen, settings, sample = case.seen, case.settings, case.sample
     mine = case.culprit.resource == CPU
-    level = cpu.level_of(case.sample.signals, settings)
+    if _is_by_writers(seen, case.now_s, settings):
+        sample = replace(sample, signals=replace(sample.signals, online_full_share=0.0))
+    level = cpu.level_of(sample.signals, settings)
     suspect = ""
     # Blame is only asked for where something is about to happen.
     if mine or level > 1.0 or seen.cpu.whom:
@@ -261,7 +265,13 @@ def _on_cpu(case: _Case) -> tuple[CpuMemory, Verdict, Tick | None]:
         blamed=suspect,
         blamed_cores=found.use if found else 0.0,
     )
-    return cpu.decide_cpu(case.sample, seen.cpu, evidence, now_s=case.now_s, settings=settings)
+    return cpu.decide_cpu(sample, seen.cpu, evidence, now_s=case.now_s, settings=settings)
+
+
+def _is_by_writers(seen: NodeMemory, now_s: float, settings: NodeSettings) -> bool:
+    """Whether online's stall on the CPU is the disk's business, since batch mostly writes."""
+    writes = now_s - seen.disk.dirtied_s < settings.recent_s
+    return writes and pace.mostly_writes(seen.pods, settings.disk)
 
 
 def _on_disk(case: _Case) -> tuple[DiskMemory, list[Action]]:
@@ -275,6 +285,7 @@ def _on_disk(case: _Case) -> tuple[DiskMemory, list[Action]]:
         batch,
         latency=case.latency,
         alarm=case.culprit.resource == DISK,
+        cpu_level=seen.cpu_level if _is_by_writers(seen, case.now_s, settings) else 0.0,
         now_s=case.now_s,
         settings=settings.disk,
     )
