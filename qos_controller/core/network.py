@@ -109,7 +109,8 @@ def level_of(sample: NetworkSample, memory: NetworkMemory, settings: NetworkSett
     """Round trips and retransmits of online over what is usual for them."""
     level = 0.0
     if sample.srtt_s is not None:
-        limit_s = max(settings.srtt_s, settings.rise * memory.usual_srtt_s)
+        limit_s = settings.rise * memory.usual_srtt_s or settings.unlearned_srtt_s
+        limit_s = max(settings.srtt_s, limit_s)
         level = sample.srtt_s / limit_s
     if sample.retransmits_per_s is not None:
         above = sample.retransmits_per_s - memory.usual_retransmits_per_s

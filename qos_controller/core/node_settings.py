@@ -109,7 +109,12 @@ class DiskSettings:
     min_bytes_per_s: float = 8.0 * _MIB
     """What stage 2 leaves a pod: direct writers at 5-20 MB/s no longer show in online's p99."""
     start_share: float = 0.02
-    """Where a direct writer's growth begins after stage 2; a buffered one's at its floor."""
+    """Where a direct writer's growth begins, at first and after stage 2; a buffered one's at its
+    floor."""
+    full_bytes_per_s: float = 512.0 * _MIB
+    """What a newcomer's start is a share of; beyond it nobody is held back in calm."""
+    doubling_s: float = 1.0
+    """A newcomer's rate doubles in this time while online is well."""
     min_cores: float = 0.02
     """The least CPU of a paced writer: enough to end a transaction."""
     growth_share_per_s: float = 0.05
@@ -197,8 +202,10 @@ class NetworkSettings:
     """A change of the ceiling by less than this is not worth a write."""
     rise: float = 2.0
     """Harm: round trips take this many times what they take while batch is silent."""
-    srtt_s: float = 0.002
-    """Round-trip time that is never called harm."""
+    srtt_s: float = 0.005
+    """Round-trip time that is never called harm: late acknowledgements alone make some."""
+    unlearned_srtt_s: float = 0.010
+    """Where the usual is not known yet, this is harm: a full queue makes tens of milliseconds."""
     retransmits_per_s: float = 5.0
     """Retransmits of online above its usual that count as harm."""
     usual_s: float = 30.0

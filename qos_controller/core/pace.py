@@ -101,8 +101,9 @@ def named(pace: Pace, pods: Iterable[PodUse], settings: DiskSettings) -> Pace:
     """
     if not pace.held or pace.held[0].pod:
         return pace
+    ran_share = pace.share if pace.is_of_writers else 1.0
     held = tuple(
-        replace(one, bytes_per_s=one.bytes_per_s / pace.share, cores=one.cores / pace.share)
+        replace(one, bytes_per_s=one.bytes_per_s / pace.share, cores=one.cores / ran_share)
         for one in users(pods, settings)
     )
     return replace(pace, held=held) if held else pace

@@ -9,9 +9,10 @@ from dataclasses import replace
 import pytest
 
 from qos_controller.core.attribution import CPU, DISK, NOBODY, Suspect, culprit_of
+from qos_controller.core.batch_io import summed
 from qos_controller.core.blame import UNBLAMED, blamed, observe
 from qos_controller.core.decision import SetDirty, SetEgress
-from qos_controller.core.disk import decide_disk, first, on_disk
+from qos_controller.core.disk import decide_disk, first
 from qos_controller.core.network import NetworkMemory, decide_network
 from qos_controller.core.node import begin_node, decide_node
 from qos_controller.core.node_settings import (
@@ -172,7 +173,7 @@ def test_few_pages_may_be_dirty_while_a_writer_is_paced(read_s: float, *, is_pac
         memory, news = decide_disk(
             DiskSample(read_latency_s=read_s, dirty_bytes=dirty),
             memory,
-            on_disk((pod,), blamed="", offline_cores=1.0),
+            summed((pod,), blamed="", offline_cores=1.0),
             latency=SILENT,
             alarm=False,
             now_s=1.0 + 0.1 * look,
