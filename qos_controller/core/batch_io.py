@@ -20,22 +20,25 @@ class BatchOnDisk:
     offline_cores: float = 0.0
     bytes_per_s: float = 0.0
     """The larger of reads and writes, all together."""
+    buffered_bytes_per_s: float = 0.0
     dirty_bytes: float = 0.0
     dirty_growth_bytes_per_s: float = 0.0
 
 
 def summed(pods: tuple[PodUse, ...], *, blamed: str, offline_cores: float) -> BatchOnDisk:
     """The sums over all batch pods."""
-    read = written = dirty = 0.0
+    read = written = buffered = dirty = 0.0
     for pod in pods:
         read += pod.read_bytes_per_s or 0.0
         written += pod.written_bytes_per_s or 0.0
+        buffered += pod.buffered_bytes_per_s or 0.0
         dirty += pod.dirty_bytes or 0.0
     return BatchOnDisk(
         pods=pods,
         blamed=blamed,
         offline_cores=offline_cores,
         bytes_per_s=max(read, written),
+        buffered_bytes_per_s=buffered,
         dirty_bytes=dirty,
     )
 
@@ -53,5 +56,6 @@ def is_active(batch: BatchOnDisk, settings: DiskSettings) -> bool:
 
 def is_writing(batch: BatchOnDisk, settings: DiskSettings) -> bool:
     """Whether batch writes through the page cache."""
-    fast = batch.dirty_growth_bytes_per_s >= settings.dirty_growth_bytes_per_s
+    fastest = max(batch.dirty_growth_bytes_per_s, batch.buffered_bytes_per_s)
+    fast = fastest >= settings.dirty_growth_bytes_per_s
     return fast or batch.dirty_bytes >= settings.buffered_bytes

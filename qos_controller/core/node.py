@@ -238,7 +238,7 @@ def _suspects(
     net = seen.network
     sends = now_s - net.sent_s < settings.recent_s
     on_cpu = cpu.batch_runs(sample.signals, settings)
-    on_cpu = on_cpu and not _is_by_writers(seen, now_s, settings)
+    on_cpu = on_cpu and not _is_by_writers(seen, settings)
     return (
         Suspect(CPU, seen.cpu_level, on_cpu),
         Suspect(DISK, disk_level, is_active(batch, settings.disk)),
@@ -250,7 +250,7 @@ def _suspects(
 def _on_cpu(case: _Case) -> tuple[CpuMemory, Verdict, Tick | None]:
     seen, settings, sample = case.seen, case.settings, case.sample
     mine = case.culprit.resource == CPU
-    if _is_by_writers(seen, case.now_s, settings):
+    if _is_by_writers(seen, settings):
         sample = replace(sample, signals=replace(sample.signals, online_full_share=0.0))
     level = cpu.level_of(sample.signals, settings)
     suspect = ""
@@ -268,10 +268,9 @@ def _on_cpu(case: _Case) -> tuple[CpuMemory, Verdict, Tick | None]:
     return cpu.decide_cpu(sample, seen.cpu, evidence, now_s=case.now_s, settings=settings)
 
 
-def _is_by_writers(seen: NodeMemory, now_s: float, settings: NodeSettings) -> bool:
+def _is_by_writers(seen: NodeMemory, settings: NodeSettings) -> bool:
     """Whether online's stall on the CPU is the disk's business, since batch mostly writes."""
-    writes = now_s - seen.disk.dirtied_s < settings.recent_s
-    return writes and pace.mostly_writes(seen.pods, settings.disk)
+    return seen.disk.dirty_limited and pace.mostly_writes(seen.pods, settings.disk)
 
 
 def _on_disk(case: _Case) -> tuple[DiskMemory, list[Action]]:
@@ -285,7 +284,7 @@ def _on_disk(case: _Case) -> tuple[DiskMemory, list[Action]]:
         batch,
         latency=case.latency,
         alarm=case.culprit.resource == DISK,
-        cpu_level=seen.cpu_level if _is_by_writers(seen, case.now_s, settings) else 0.0,
+        cpu_level=seen.cpu_level if _is_by_writers(seen, settings) else 0.0,
         now_s=case.now_s,
         settings=settings.disk,
     )

@@ -162,6 +162,9 @@ def limit_changes(before: Pace, after: Pace, settings: DiskSettings) -> list[Act
 def _held(pod: PodUse, settings: DiskSettings) -> Held:
     rate = max(pod.read_bytes_per_s or 0.0, pod.written_bytes_per_s or 0.0)
     buffered = (pod.dirty_bytes or 0.0) >= settings.buffered_bytes
+    buffered = buffered or (pod.buffered_bytes_per_s or 0.0) > max(
+        0.5 * rate, settings.idle_bytes_per_s
+    )
     return Held(pod.uid, rate, pod.cpu_cores or 0.0, buffered)
 
 

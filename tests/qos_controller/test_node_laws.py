@@ -148,6 +148,7 @@ def test_where_batch_uses_nothing_nobody_is_to_blame() -> None:
         ((PodUse(uid="new"),), True),
         ((PodUse(uid="w", cpu_cores=0.3, dirty_bytes=8 * MIB),), True),
         ((PodUse(uid="w", cpu_cores=0.3, written_bytes_per_s=50 * MIB),), True),
+        ((PodUse(uid="w", cpu_cores=0.3, buffered_bytes_per_s=50 * MIB),), True),
         ((PodUse(uid="hog", cpu_cores=0.3, dirty_bytes=1 * MIB),), False),
         (
             (

@@ -34,6 +34,7 @@ def batch(*pods: PodUse) -> BatchOnDisk:
         ((DIRECT,), frozenset({"dd"}), []),
         ((DIRECT, BUFFERED), frozenset(), ["dd"]),
         ((BUFFERED,), frozenset(), []),
+        ((replace(DIRECT, buffered_bytes_per_s=600 * MIB),), frozenset(), []),
         ((LIGHT,), frozenset(), []),
     ],
 )
