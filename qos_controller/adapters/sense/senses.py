@@ -315,6 +315,9 @@ class Senses:
 
     def _look_at_disk(self, now_s: float) -> DiskSample:
         uses = [use for device in self._devices if (use := device.read(now_s)) is not None]
+        if self._offline_cpu:
+            # Who begins to write is known by it long before the pod's own turn comes.
+            self._meminfo = self._node_memory.read() or self._meminfo
         memory = self._meminfo
         return DiskSample(
             **_busiest(uses),
