@@ -68,4 +68,4 @@ def split(total: float, weights: Mapping[str, float]) -> dict[str, float]:
     whole = sum(weights.values())
     if whole <= 0.0:
         return dict.fromkeys(weights, total / len(weights)) if weights else {}
-    return {name: total * weight / whole for name, weight in weights.items()}
+    return {name: total * (weight / whole) for name, weight in weights.items()}
