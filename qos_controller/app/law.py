@@ -33,6 +33,14 @@ class NodeLaw:
         """Whether any resource is above calm: then the senses look closer."""
         return self._stages != CALM
 
+    @property
+    def at_ease(self) -> bool:
+        """Not pressed, and what online's CPU stall was a moment ago is evidence of nothing."""
+        memory = self._memory
+        if memory is None or self._stages != CALM:
+            return False
+        return memory.cpu_level <= 0.5 * self._settings.evident_level
+
     def decide(self, sample: Sample, now_s: float) -> NodeDecision:
         """What to do now; the memory of it is kept here."""
         memory = self._memory
