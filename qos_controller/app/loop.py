@@ -1,12 +1,12 @@
 """One tick of the fast loop: look, decide, act, write it down; whatever fails, the next tick comes.
 
-While nothing is wrong most ticks are a glance at what can hurt at once, for a quarter of the cost;
+While nothing is wrong most ticks are a glance at what can hurt at once, for a fifth of the cost;
 as soon as anything stirs, the same tick and those after it look at the whole node.
 Always holds: a glance is enough only where the law is at ease, its last decision asked for nothing,
-nothing stirred for a fifth of a second and no pod came or went for two; a fault in one step costs that step of that tick
-alone, is told once and counted; a tick without a decision grows no quota and gives no heartbeat, so
-that a law that keeps failing is met by the watchdog like a loop that stands still; under `observe`,
-and while the node is switched off, nothing is written to the node.
+nothing stirred for a fifth of a second and no pod came or went for two; a fault in one step costs
+that step of that tick alone, is told once and counted; a tick without a decision grows no quota and
+gives no heartbeat, so that a law that keeps failing is met by the watchdog like a loop that stands
+still; under `observe`, and while the node is switched off, nothing is written to the node.
 """
 
 from __future__ import annotations
@@ -275,10 +275,7 @@ class Loop:
 
     def _write_again(self, now_s: float, began_s: float) -> None:
         """After a glance all is still as it was told last."""
-        tick = self._tick
-        tick.monotonic_s, tick.unix_s = now_s, time.time()
-        tick.tick_cost_s = time.perf_counter() - began_s
-        self._parts.diary.tick(tick)
+        self._parts.diary.again(now_s, time.time(), time.perf_counter() - began_s)
 
     def _tell_counts(self) -> None:
         parts = self._parts

@@ -2,8 +2,9 @@
 
 What can hurt at once (latencies, the stall of CPU, disk and memory, the disk's own latency) is
 glanced at every tick or when its turn comes; the rest is read in whole looks, and everything four
-times as often while the law says that something is wrong. Always holds: files are opened in `follow`, and later only those that were
-missing; what could not be read is None; a pod without an entry in the book is online.
+times as often while the law says that something is wrong. Always holds: files are opened in
+`follow`, and later only those that were missing; what could not be read is None; a pod without an
+entry in the book is online.
 Times are the caller's monotonic seconds.
 Cost, 15 online and 35 batch pods, CPU time a tick of 25 ms (bench/senses_cost.py): 40 us in calm
 and 85 us under pressure with a warm cache, 200 and 350 us on a machine whose two CPUs are both busy
