@@ -19,6 +19,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 from qos_controller.adapters.cgroups.cpusets import DEFAULT_STATE, Cpusets
@@ -67,6 +68,7 @@ _RETRY_S: Final = 0.1
 _UPKEEP_S: Final = 0.09
 """A tenth of a second, a tick early: all pods are gone through each time."""
 _SWEEP_S: Final = 5.0
+_SWEPT_AT_ONCE: Final = 4
 _RESPLIT_S: Final = 1.0
 
 
@@ -324,7 +326,7 @@ class Actuator:
         return outcome
 
     def _upkeep(self, now_s: float) -> None:
-        """One pod's processes at most; groups that were not there; the unknown."""
+        """A few pods' processes; groups that were not there; the unknown."""
         for uid, seen in self._seen.items():
             if seen.retry_s <= now_s:
                 self._stand(seen, now_s)
@@ -332,12 +334,14 @@ class Actuator:
                 self._aim(now_s)
         if now_s - self._resplit_s >= _RESPLIT_S and len(self.targets.pods) > 1:
             self._resplit(now_s)
-        for uid, standing in self._wanted.items():
-            found = self._seen.get(uid)
-            if found is not None and now_s - found.swept_s >= _SWEEP_S:
-                found.swept_s = now_s
-                self._standings.sweep(found.group, standing)
-                return
+        due = (
+            (found, standing)
+            for uid, standing in self._wanted.items()
+            if (found := self._seen.get(uid)) is not None and now_s - found.swept_s >= _SWEEP_S
+        )
+        for found, standing in islice(due, _SWEPT_AT_ONCE):
+            found.swept_s = now_s
+            self._standings.sweep(found.group, standing)
 
     def _heard(self, drift: Drift) -> None:
         """A quota that its owner changed is what it asks for from now on."""
