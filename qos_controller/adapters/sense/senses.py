@@ -6,9 +6,9 @@ times as often while the law says that something is wrong. Always holds: files a
 `follow`, and later only those that were missing; what could not be read is None; a pod without an
 entry in the book is online.
 Times are the caller's monotonic seconds.
-Cost, 15 online and 35 batch pods, CPU time (bench/senses_cost.py): a glance 12 us with a warm cache,
-a whole look 40 us in calm and 85 us under pressure; in a loop that sleeps 25 ms between two ticks
-five to eight times as much. Each datagram adds 6 us warm, 13 us cold.
+Cost, 15 online and 35 batch pods, CPU time (bench/senses_cost.py): a glance 12 us with a warm
+cache, a whole look 40 us in calm and 85 us under pressure; in a loop that sleeps 25 ms between two
+ticks five to eight times as much. Each datagram adds 6 us warm, 13 us cold.
 """
 
 from __future__ import annotations
