@@ -95,6 +95,8 @@ def _wrong(pod: Pod) -> str:
         amount = getattr(pod, name)
         if amount is not None and amount < 0:
             return f"{name} is {amount:g}, below 0"
+    if any(cpu < 0 for cpu in pod.cpus) or len(set(pod.cpus)) < len(pod.cpus):
+        return "its CPUs are none"
     if pod.slo is not None and not (pod.slo.bound_s > 0 and 0 < pod.slo.quantile < 1):
         return "its SLO can never be kept"
     return ""

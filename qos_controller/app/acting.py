@@ -11,6 +11,7 @@ import math
 import os
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from qos_controller.adapters.cgroups.actuator import BATCH, Actuator
@@ -25,6 +26,7 @@ from qos_controller.app.settings import AgentSettings
 from qos_controller.core.decision import (
     Action,
     Freeze,
+    SetCpus,
     SetDisk,
     SetEgress,
     SetMemory,
@@ -33,6 +35,7 @@ from qos_controller.core.decision import (
 from qos_controller.core.node_settings import StandingSettings
 from qos_controller.core.pods import Book, Pod
 from qos_controller.core.standing import NOTHING, NodeFacts, Standing, standing
+from qos_controller.core.whole_cores import places
 
 SAFE_SHARE: Final = 0.10
 TOGETHER: Final = Standing(cpu_shares=2)
@@ -75,10 +78,13 @@ class NodeHands:
         self._actuator.see(book.pods, tree, now_s)
         self._sending.know({uid: tree[uid].path for uid in tree if is_ours(pods.get(uid))})
         self._actuator.apply_standing(BATCH, TOGETHER, now_s)
+        where = places(book.pods, self._machine.cpus)
+        facts = replace(self._facts, bound=where.bound, online_cpus=where.online)
+        self._count(SetCpus(where.batch), self._actuator.keep_batch_on(where.batch, now_s))
         for uid in tree:
             found = pods.get(uid)
             if found is not None and found.managed:
-                holds = standing(found, self._facts, self._standing)
+                holds = standing(found, facts, self._standing)
                 self._actuator.apply_standing(uid, holds, now_s)
 
     def tend(self, now_s: float) -> None:

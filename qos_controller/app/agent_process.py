@@ -61,6 +61,8 @@ async def neighbour(settings: AgentSettings) -> None:
             alone=settings.alone,
             beside_others=settings.beside_others,
             evict=settings.evict and not settings.observe,
+            bind=not settings.observe,
+            note_cpus=settings.note_cpus,
             log_level=settings.log_level,
         )
     )

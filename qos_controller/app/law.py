@@ -8,11 +8,13 @@ from __future__ import annotations
 import time
 from typing import Final
 
+from qos_controller.adapters.recording import Recording
 from qos_controller.adapters.ticks import Event, Tick
 from qos_controller.core.decision import Action, SetDisk, SetEgress, SetQuota
 from qos_controller.core.node import NodeDecision, NodeMemory, Verdicts, begin_node, decide_node
 from qos_controller.core.node_settings import NodeSettings
 from qos_controller.core.sample import Sample
+from qos_controller.core.state import NEVER
 
 RESOURCES: Final = ("cpu", "disk", "memory", "network")
 CALM: Final = (0, 0, 0, 0)
@@ -22,8 +24,11 @@ _NONE: Final = float("nan")
 class NodeLaw:
     """The law with its memory."""
 
-    def __init__(self, settings: NodeSettings | None = None) -> None:
+    def __init__(
+        self, settings: NodeSettings | None = None, *, recording: Recording | None = None
+    ) -> None:
         self._settings = settings or NodeSettings()
+        self._recording = recording
         self._memory: NodeMemory | None = None
         self._stages = CALM
         self._limits = [_NONE, _NONE, _NONE]
@@ -37,12 +42,19 @@ class NodeLaw:
     def at_ease(self) -> bool:
         """Not pressed, and what online's CPU stall was a moment ago is evidence of nothing."""
         memory = self._memory
-        if memory is None or self._stages != CALM:
+        if memory is None or self._stages != CALM or memory.cpu.breath.pauses:
             return False
         return memory.cpu_level <= 0.5 * self._settings.evident_level
 
+    @property
+    def wake_s(self) -> float:
+        """When batch's pause ends; long ago where there is none."""
+        return NEVER if self._memory is None else self._memory.cpu.breath.pause_until_s
+
     def decide(self, sample: Sample, now_s: float) -> NodeDecision:
         """What to do now; the memory of it is kept here."""
+        if self._recording is not None:
+            self._recording.tell(sample, now_s)
         memory = self._memory
         if memory is None:
             memory = begin_node(

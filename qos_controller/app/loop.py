@@ -104,6 +104,10 @@ class Judgement(Protocol):
     def at_ease(self) -> bool:
         """Whether nothing is wrong, nor was a moment ago."""
 
+    @property
+    def wake_s(self) -> float:
+        """When a tick is wanted, be it before its time; long ago: never."""
+
     def decide(self, sample: Sample, now_s: float) -> NodeDecision:
         """What to do now."""
 
@@ -152,6 +156,11 @@ class Loop:
     def acts(self) -> bool:
         """Whether anything may be written to the node."""
         return not (self._observe or self._off)
+
+    @property
+    def wake_s(self) -> float:
+        """When a pause of batch ends: a tick then is worth more than one at its time."""
+        return self._parts.law.wake_s
 
     @property
     def is_quiet(self) -> bool:

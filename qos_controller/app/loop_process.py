@@ -21,6 +21,7 @@ from typing import Final
 from qos_controller.adapters.book_file import NAME as BOOK
 from qos_controller.adapters.cgroups.layout import find_layout
 from qos_controller.adapters.cgroups.pods_in_tree import PodsInTree
+from qos_controller.adapters.recording import Recording
 from qos_controller.adapters.ticks import TickWriter
 from qos_controller.app.acting import NodeHands
 from qos_controller.app.book_watch import BookWatch
@@ -123,7 +124,7 @@ def _ticks(loop: Loop, pace: Pace, told: Told) -> None:
     gc.disable()
     collected_s = pace.wait()
     while not told.to_end:
-        now_s = pace.wait()
+        now_s = pace.wait(loop.wake_s)
         loop.late_ticks = pace.late
         loop.tick(now_s)
         if now_s - collected_s >= COLLECT_S and (
@@ -139,11 +140,15 @@ def main() -> None:
     parent = int(sys.argv[2]) if len(sys.argv) > 2 else 0
     if parent and not end_with_parent(parent):
         return
+    recording = Recording(Path(settings.record), say) if settings.record else None
     try:
-        run(settings, law=NodeLaw())
+        run(settings, law=NodeLaw(recording=recording))
     except BadInput as why:
         say(str(why))
         sys.exit(WRONG_USE)
+    finally:
+        if recording is not None:
+            recording.close()
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ Always holds: a socket that cannot be opened is told once, and all else is sense
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from qos_controller.adapters.cgroups.layout import Layout
@@ -15,6 +15,8 @@ from qos_controller.app.faults import Faults
 from qos_controller.app.settings import AgentSettings
 from qos_controller.core.pods import Pod
 from qos_controller.core.sample import Sample
+from qos_controller.core.topology import Cpu
+from qos_controller.core.whole_cores import places
 
 LATENCY_SOCKET: Final = "latency.sock"
 ONLINE_PATHS: Final = ("/var/lib/kubelet", "/var/lib/containerd", "/")
@@ -26,10 +28,11 @@ class NodeSenses:
 
     def __init__(self, settings: AgentSettings, layout: Layout, faults: Faults) -> None:
         mbps, disk = settings.link_mbps, settings.disk
+        self._cpus = find_cpus()
         self._senses = Senses(
             layout,
             online_paths=(disk,) if disk else ONLINE_PATHS,
-            cpus=_side_by_side(),
+            cpus=side_by_side(self._cpus),
             uplink_bytes_per_s=None if mbps is None else mbps * 125_000.0,
         )
         datagrams = self._senses.datagrams
@@ -41,6 +44,8 @@ class NodeSenses:
 
     def know(self, pods: Sequence[Pod], groups: Mapping[str, str]) -> None:
         """These pods are here from now on, in those groups."""
+        batch = places(pods, self._cpus).batch
+        self._senses.cpus = side_by_side(c for c in self._cpus if not batch or c.cpu in batch)
         self._senses.follow(pods, groups)
 
     def stirs(self, now_s: float) -> bool:
@@ -60,6 +65,6 @@ class NodeSenses:
         self._senses.close()
 
 
-def _side_by_side() -> tuple[int, ...]:
-    """The node's CPUs, the siblings of a core next to each other, nearest cores next."""
-    return tuple(cpu.cpu for cpu in sorted(find_cpus(), key=lambda c: (c.numa, c.core, c.cpu)))
+def side_by_side(cpus: Iterable[Cpu]) -> tuple[int, ...]:
+    """The siblings of a core next to each other, nearest cores next."""
+    return tuple(cpu.cpu for cpu in sorted(cpus, key=lambda c: (c.numa, c.core, c.cpu)))

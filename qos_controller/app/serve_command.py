@@ -134,6 +134,22 @@ from slacktide.errors import BadInput
     help="Start though another agent limits batch pods on this node.",
 )
 @click.option(
+    "--note-cpus",
+    is_flag=True,
+    envvar="SLACKTIDE_NOTE_CPUS",
+    show_envvar=True,
+    help="Note on pods of class LSE and LSR which whole cores are theirs, as slacktide.io/cpus; "
+    "needs the right to patch pods.",
+)
+@click.option(
+    "--record",
+    type=click.Path(path_type=Path, dir_okay=False),
+    envvar="SLACKTIDE_RECORD",
+    show_envvar=True,
+    help="Record what the senses tell, to decide about it again later: the newest 64 MB, in FILE "
+    "and FILE.1. In RUN_DIR the loop never waits for a disk.",
+)
+@click.option(
     "--log-level",
     type=click.Choice(["debug", "info", "warning", "error"]),
     default="info",
@@ -159,6 +175,8 @@ def agent(
     latency_port: int,
     evict: bool,
     beside_others: bool,
+    note_cpus: bool,
+    record: Path | None,
     log_level: str,
 ) -> None:
     """Keep online pods' latency safe from batch pods, on this node.
@@ -192,6 +210,8 @@ def agent(
         latency_port=latency_port,
         evict=evict,
         beside_others=beside_others,
+        note_cpus=note_cpus,
+        record=str(record.absolute()) if record else "",
         log_level=log_level,
     )
     try:

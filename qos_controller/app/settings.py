@@ -43,6 +43,10 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """Start though another agent limits batch on this node."""
     evict: bool = True
     """False: evictions are refused, and said."""
+    note_cpus: bool = False
+    """Note on LSE and LSR pods which cores are theirs."""
+    record: str = ""
+    """A file for what the senses tell, each tick; empty: nothing is recorded."""
     log_level: str = "info"
     tick_s: float = TICK_S
 

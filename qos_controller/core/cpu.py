@@ -14,7 +14,7 @@ import math
 from dataclasses import dataclass, replace
 
 from qos_controller.core import reasons
-from qos_controller.core.breath import Breath, next_breath
+from qos_controller.core.breath import Breath, Room, next_breath
 from qos_controller.core.decide import blind, remembered
 from qos_controller.core.decision import Action, Freeze, Reason, SetCpus, Verdict
 from qos_controller.core.feed_forward import kept_for_online, left_for_offline
@@ -33,7 +33,8 @@ _WEIGHT = "cpu calm: the weight suffices: stall at {0:.2f} of its limit"
 _NO_FEED = Reason(_WEIGHT + ", no latency feed to ask")
 _WELL = Reason(_WEIGHT + ", clients are well within their SLO")
 _WITHIN = Reason(_WEIGHT + ", clients are within their SLO")
-_BREATH = "; batch pauses in each slice, at {1:.2f} cores, so that CPUs fall idle for online"
+_LIMITED = "; batch has {1:.2f} cores, a share of what online leaves"
+_PAUSE = "; online waits for itself while batch holds a CPU: batch pauses, at {1:.2f} cores"
 _ONLY = "; of batch only {0}, whose use goes with the pressure"
 FULL = Breath()
 
@@ -211,14 +212,15 @@ def _half_of_one(after: NodeState, evidence: CpuEvidence, tick: Tick) -> NodeSta
 
 
 def _breath(signals: Signals, before: CpuMemory, tick: Tick, settings: NodeSettings) -> Breath:
-    return next_breath(
-        before.breath,
+    room = Room(
+        waits_share=signals.online_some_share,
         used_cores=signals.online_used_cores + signals.system_used_cores,
+        batch_cores=signals.offline_used_cores,
         capacity_cores=signals.capacity_cores,
         batch_is_here=bool(signals.offline_tasks) or batch_runs(signals, settings),
-        dt_s=tick.dt_s,
-        settings=settings.breath,
     )
+    law = settings.breath
+    return next_breath(before.breath, room, now_s=tick.now_s, dt_s=tick.dt_s, settings=law)
 
 
 def _pen(sample: Sample, after: NodeState, whom: str, settings: NodeSettings) -> tuple[int, ...]:
@@ -240,9 +242,11 @@ def _reason(memory: CpuMemory, evidence: CpuEvidence, tick: Tick) -> Reason:
         else:
             template = _WITHIN if evidence.latency.within else _NO_FEED
         reason = Reason(template.template, (level,))
-        if memory.breath.cores == math.inf:
+        breath = memory.breath
+        if breath.cores >= state.capacity_cores:
             return reason
-        return Reason(reason.template + _BREATH, (level, memory.breath.cores))
+        more = _PAUSE if breath.pauses else _LIMITED
+        return Reason(reason.template + more, (level, breath.cores))
     reason = reasons.of_tick(state, tick)
     if not memory.whom:
         return reason

@@ -1,10 +1,10 @@
 """The disk's law: online's reads against what batch reads, writes and piles up.
 
-Weights and an idle class stand all the time. As soon as batch uses the disk the device takes small
-requests, few at once, and dirty pages are few: before anybody is hurt. Harm then climbs a ladder:
-hold back the one to blame, or all that use the disk (`pace`), then the floors, then the freezer,
-then one goes. How far depends on who says so: a device alone can only say that it is slow, clients
-or online's own stall that somebody is hurt.
+Weights and an idle class stand all the time. As soon as batch uses the disk, before anybody is
+hurt, the device takes small requests, few at once, dirty pages are few, and newcomers begin slowly
+(`slow_start`). Harm then climbs a ladder: hold back the one to blame, or all that use the disk
+(`pace`), then the floors, then the freezer, then one goes. How far depends on who says so: a device
+alone can only say that it is slow, clients or online's own stall that somebody is hurt.
 Always holds: without news of the disk nothing moves; while batch leaves the disk alone nothing
 climbs, and what online's reads usually take is learned.
 """
@@ -16,13 +16,15 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from qos_controller.core import pace as pacing
+from qos_controller.core import slow_start
+from qos_controller.core.batch_io import BatchOnDisk, is_active, is_writing
 from qos_controller.core.decision import Action, Freeze, Reason, SetDirty, SetQueue, Verdict
 from qos_controller.core.ladder import step
 from qos_controller.core.node_settings import DiskSettings
 from qos_controller.core.pace import FREE, Held, Pace
 from qos_controller.core.pressure import Pressure
 from qos_controller.core.quota import is_rested
-from qos_controller.core.sample import DiskSample, PodUse
+from qos_controller.core.sample import DiskSample
 from qos_controller.core.services import Latency
 from qos_controller.core.settings import Settings
 from qos_controller.core.state import (
@@ -60,6 +62,8 @@ class DiskMemory:
     pace: Pace = FREE
     whom: str = ""
     """The one to freeze; empty: all."""
+    met: frozenset[str] = frozenset()
+    """Pods that have used the disk before: they begin slowly no more."""
     used_s: float = NEVER
     """When batch last used the disk."""
     dirtied_s: float = NEVER
@@ -69,19 +73,6 @@ class DiskMemory:
     small_queue: bool = False
     dirty_limited: bool = False
     verdict: Verdict = UNSEEN
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BatchOnDisk:
-    """What batch does there."""
-
-    pods: tuple[PodUse, ...] = ()
-    blamed: str = ""
-    offline_cores: float = 0.0
-    bytes_per_s: float = 0.0
-    """The larger of reads and writes, all together."""
-    dirty_bytes: float = 0.0
-    dirty_growth_bytes_per_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,33 +93,6 @@ def first(settings: DiskSettings) -> DiskMemory:
     return DiskMemory(ladder=Ladder(hold_s=settings.ladder.hold_s))
 
 
-def on_disk(pods: tuple[PodUse, ...], *, blamed: str, offline_cores: float) -> BatchOnDisk:
-    """The sums over all batch pods."""
-    read = written = dirty = 0.0
-    for pod in pods:
-        read += pod.read_bytes_per_s or 0.0
-        written += pod.written_bytes_per_s or 0.0
-        dirty += pod.dirty_bytes or 0.0
-    return BatchOnDisk(
-        pods=pods,
-        blamed=blamed,
-        offline_cores=offline_cores,
-        bytes_per_s=max(read, written),
-        dirty_bytes=dirty,
-    )
-
-
-def bytes_of(pod: PodUse) -> float:
-    """What it does a second, and what it has piled up: buffered writes are nobody's once queued."""
-    moved = (pod.read_bytes_per_s or 0.0) + (pod.written_bytes_per_s or 0.0)
-    return moved + (pod.dirty_bytes or 0.0)
-
-
-def is_active(batch: BatchOnDisk, settings: DiskSettings) -> bool:
-    """Whether batch does enough on the disk to be the cause of anything."""
-    return batch.bytes_per_s >= settings.idle_bytes_per_s or _writes(batch, settings)
-
-
 def level_of(sample: DiskSample, memory: DiskMemory, settings: DiskSettings) -> float:
     """Read latency and online's stall over what is usual for them."""
     return max(_device_level(sample, memory, settings), _stall_level(sample, memory, settings))
@@ -141,12 +105,17 @@ def decide_disk(
     *,
     latency: Latency,
     alarm: bool,
+    cpu_level: float = 0.0,
     now_s: float,
     settings: DiskSettings,
 ) -> tuple[DiskMemory, list[Action]]:
-    """The memory after a tick, and what changes for batch; nothing where nobody looked."""
+    """The memory after a tick, and what changes for batch; nothing where nobody looked.
+
+    `cpu_level` is online's stall on the CPU over its limit, where writers are the cause.
+    """
     if sample is None:
         return before, []
+    settings = _as_limited(settings, before)
     dt_s = now_s - before.heard_s if before.heard_s > NEVER else 0.0
     held, held_s = before.pace.held, now_s - before.ladder.since_s
     if not (held and held[0].pod == "" and held_s >= settings.name_within_s):
@@ -163,6 +132,7 @@ def decide_disk(
             batch,
             latency=latency,
             alarm=alarm,
+            cpu_level=cpu_level,
             now_s=now_s,
             dt_s=dt_s,
             settings=settings,
@@ -170,6 +140,15 @@ def decide_disk(
         after = _climbed(sample, before, batch, look, settings)
     after = _guarded(sample, after, batch, active=active, now_s=now_s, settings=settings)
     return after, _actions(before, after, settings)
+
+
+def without(memory: DiskMemory, gone: set[str], now_s: float) -> DiskMemory:
+    """They have left; where all who were held back did, the ladder begins anew."""
+    paced = pacing.without(memory.pace, gone)
+    if paced.held or not memory.pace.held:
+        return replace(memory, pace=paced)
+    ladder = replace(memory.ladder, stage=CALM, since_s=now_s)
+    return replace(memory, pace=FREE, ladder=ladder)
 
 
 def wants_eviction(memory: DiskMemory, now_s: float) -> bool:
@@ -189,12 +168,6 @@ def _stall_level(sample: DiskSample, memory: DiskMemory, settings: DiskSettings)
     if sample.online_full_share is None:
         return 0.0
     return (sample.online_full_share - memory.usual_full_share) / settings.full_limit_share
-
-
-def _writes(batch: BatchOnDisk, settings: DiskSettings) -> bool:
-    """Whether batch writes through the page cache."""
-    fast = batch.dirty_growth_bytes_per_s >= settings.dirty_growth_bytes_per_s
-    return fast or batch.dirty_bytes >= settings.buffered_bytes
 
 
 def _with_node(
@@ -228,6 +201,7 @@ def _learned(
         before,
         heard_s=now_s,
         level=0.0,
+        pace=before.pace if now_s - before.used_s < settings.name_within_s else FREE,
         usual_read_s=read_s,
         usual_full_share=full,
         verdict=Verdict(CALM, 0.0, Reason(_IDLE, (1e3 * read_s,))),
@@ -241,24 +215,25 @@ def _look(
     *,
     latency: Latency,
     alarm: bool,
+    cpu_level: float,
     now_s: float,
     dt_s: float,
     settings: DiskSettings,
 ) -> DiskLook:
     """The pressure that counts, and the stage that it can justify."""
     stall = _stall_level(sample, before, settings)
-    level = max(stall, _device_level(sample, before, settings))
+    level = max(stall, cpu_level, _device_level(sample, before, settings))
     within = latency.within
     if latency.hurt and before.ladder.stage > CALM:
         level = max(level, 1.0)
     if alarm or stall > 1.0:
         highest = EVICT if alarm or not within else THROTTLE
     else:
-        highest = THROTTLE if within or _writes(batch, settings) else MINIMUM
+        highest = THROTTLE if within or is_writing(batch, settings) else MINIMUM
     # A client's alarm is a breach even where the device looks well.
     pressure = Pressure(max(level, 2.0), "latency", alarm=True) if alarm else Pressure(level, "io")
     moves = batch.bytes_per_s > 2.0 * settings.min_bytes_per_s * max(1, len(before.pace.held))
-    idle = not (moves or _writes(batch, settings))
+    idle = not (moves or is_writing(batch, settings))
     return DiskLook(now_s, dt_s, dt_s, settings.ladder, pressure, idle, highest)
 
 
@@ -274,7 +249,7 @@ def _climbed(
     pace = _paced(before, ladder, batch, look, settings)
     if pace == FREE and ladder.stage != CALM:
         ladder = replace(ladder, stage=CALM, since_s=look.now_s)
-    elif pace.share > before.pace.share or (before.pace.is_least and not pace.is_least):
+    elif ladder.stage != CALM and _has_grown(before.pace, pace):
         ladder = replace(ladder, grew_s=look.now_s)
     after = replace(
         before,
@@ -282,6 +257,7 @@ def _climbed(
         level=look.pressure.level,
         ladder=ladder,
         pace=pace,
+        met=slow_start.met(before.met, batch, settings),
         whom=batch.blamed if ladder.stage >= FREEZE else "",
     )
     return replace(after, verdict=_verdict(sample, after, batch, look))
@@ -292,10 +268,12 @@ def _paced(
 ) -> Pace:
     """Half at each new throttle, the floors from stage 2 on, growth when it is clean."""
     if ladder.stage == CALM:
-        return FREE
+        return _calm_pace(before, batch, look, settings)
     pace = pacing.named(before.pace, batch.pods, settings)
-    if before.ladder.stage == CALM:
-        return pacing.begun(_first_held(batch, settings), settings)
+    if before.ladder.stage == CALM and not pace.held:
+        new = slow_start.next_pace(FREE, before.met, batch, 0.0, settings)
+        is_named = new.held and new.held[0].pod
+        return new if is_named else pacing.begun(_first_held(batch, settings), settings)
     if ladder.stage >= MINIMUM:
         return pacing.least(pace, _all_held(batch, settings))
     if ladder.since_s == ladder.breached_s == look.now_s:
@@ -305,6 +283,21 @@ def _paced(
         grows = is_active(batch, settings)
         return pacing.grown(pace, look.dt_s, settings) if grows else FREE
     return pace
+
+
+def _calm_pace(
+    before: DiskMemory, batch: BatchOnDisk, look: DiskLook, settings: DiskSettings
+) -> Pace:
+    """Nobody is held back but newcomers, whose rate grows while online is well."""
+    if before.ladder.stage != CALM:
+        return FREE
+    if look.pressure.level >= settings.ladder.calm_level:
+        return before.pace
+    return slow_start.next_pace(before.pace, before.met, batch, look.dt_s, settings)
+
+
+def _has_grown(before: Pace, after: Pace) -> bool:
+    return after.share > before.share or (before.is_least and not after.is_least)
 
 
 def _first_held(batch: BatchOnDisk, settings: DiskSettings) -> tuple[Held, ...]:
@@ -317,7 +310,7 @@ def _all_held(batch: BatchOnDisk, settings: DiskSettings) -> tuple[Held, ...]:
     found = pacing.users(batch.pods, settings)
     if found:
         return found
-    buffered = _writes(batch, settings)
+    buffered = is_writing(batch, settings)
     return pacing.everybody(batch.bytes_per_s, batch.offline_cores, buffered=buffered)
 
 
@@ -332,7 +325,7 @@ def _guarded(
 ) -> DiskMemory:
     """Small queue and dirty limit: on before harm is seen, off when batch has long been silent."""
     used_s = now_s if active else after.used_s
-    dirtied_s = now_s if _writes(batch, settings) else after.dirtied_s
+    dirtied_s = now_s if is_writing(batch, settings) else after.dirtied_s
     dirty_bytes = after.dirty_bytes if sample.dirty_bytes is None else sample.dirty_bytes
     return replace(
         after,
@@ -347,8 +340,9 @@ def _guarded(
 def _actions(before: DiskMemory, after: DiskMemory, settings: DiskSettings) -> list[Action]:
     """Only what is new; the writers' quotas are joined with the CPU's in `node`."""
     actions: list[Action] = []
-    if after.dirty_limited != before.dirty_limited:
-        actions.append(SetDirty(settings.dirty_limit_bytes if after.dirty_limited else None))
+    dirty_limit = _dirty_limit(after, settings)
+    if dirty_limit != _dirty_limit(before, settings):
+        actions.append(SetDirty(dirty_limit))
     if after.small_queue != before.small_queue:
         actions.append(SetQueue(after.small_queue))
     actions += pacing.limit_changes(before.pace, after.pace, settings)
@@ -356,6 +350,22 @@ def _actions(before: DiskMemory, after: DiskMemory, settings: DiskSettings) -> l
     if until_s != before.ladder.frozen_until_s:
         actions.append(Freeze(until_s, after.whom))
     return actions
+
+
+def _dirty_limit(memory: DiskMemory, settings: DiskSettings) -> float | None:
+    """Tight while a writer is paced: what its CPU lets through is to reach the disk evenly."""
+    if not memory.dirty_limited:
+        return None
+    return settings.dirty_tight_bytes if memory.pace.is_of_writers else settings.dirty_limit_bytes
+
+
+def _as_limited(settings: DiskSettings, memory: DiskMemory) -> DiskSettings:
+    """Under the tight limit nobody has many dirty pages, however much goes through them."""
+    limit = _dirty_limit(memory, settings)
+    if limit is None or limit >= settings.dirty_limit_bytes:
+        return settings
+    share = limit / settings.dirty_limit_bytes
+    return replace(settings, buffered_bytes=share * settings.buffered_bytes)
 
 
 def _verdict(sample: DiskSample, after: DiskMemory, batch: BatchOnDisk, look: DiskLook) -> Verdict:

@@ -12,6 +12,7 @@ from collections.abc import Container
 from dataclasses import replace
 
 from qos_controller.core import disk, memory
+from qos_controller.core.batch_io import bytes_of
 from qos_controller.core.cpu import CpuMemory
 from qos_controller.core.decision import Evict
 from qos_controller.core.disk import DiskMemory
@@ -99,7 +100,7 @@ def _guilty(
     if cause != "io":
         return None
     least = settings.disk.idle_bytes_per_s
-    users = {pod.uid for pod in pods if disk.bytes_of(pod) >= least} & names
+    users = {pod.uid for pod in pods if bytes_of(pod) >= least} & names
     return users or None
 
 

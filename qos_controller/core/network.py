@@ -1,6 +1,8 @@
 """The uplink's law: batch sends what online leaves, and less while online's connections suffer.
 
-ceiling = link - max(5 % of the link, 10 % of online's) - online's: Heracles (Lo et al., ISCA 2015).
+ceiling = link - online's - margin: Heracles (Lo et al., ISCA 2015). The margin is 5 % of the link
+or 75 % of what online sends: its bursts queue at what they are left, by use / (1 - use) of it
+(Kleinrock, Queueing Systems, 1975), so a little over half used is short and nine tenths is long.
 Where the link's speed is not known, or where the harm is elsewhere on the way, round trips and
 retransmits of online's own connections decide by AIMD. Always holds: no ceiling where no batch pod
 is, or where the link is unknown and batch sends next to nothing; where it is known the ceiling
@@ -81,7 +83,8 @@ def decide_network(
         tightened = math.inf
     floor = _floor(sample, settings)
     ceiling = max(floor, min(formula, tightened))
-    ceiling = _worth_a_write(before.ceiling_bytes_per_s, ceiling, settings)
+    if not tightened == math.inf > before.tightened_bytes_per_s:
+        ceiling = _worth_a_write(before.ceiling_bytes_per_s, ceiling, settings)
     usual_srtt_s, usual_retransmits = _usual(sample, before, busy=busy, dt_s=dt_s, s=settings)
     stage = TIGHTENED if tightened < math.inf else CEILING
     if ceiling == math.inf or not busy:
@@ -106,7 +109,8 @@ def level_of(sample: NetworkSample, memory: NetworkMemory, settings: NetworkSett
     """Round trips and retransmits of online over what is usual for them."""
     level = 0.0
     if sample.srtt_s is not None:
-        limit_s = max(settings.srtt_s, settings.rise * memory.usual_srtt_s)
+        limit_s = settings.rise * memory.usual_srtt_s or settings.unlearned_srtt_s
+        limit_s = max(settings.srtt_s, limit_s)
         level = sample.srtt_s / limit_s
     if sample.retransmits_per_s is not None:
         above = sample.retransmits_per_s - memory.usual_retransmits_per_s
@@ -128,8 +132,10 @@ def _formula(sample: NetworkSample, online: float, settings: NetworkSettings) ->
     link = sample.link_bytes_per_s
     if not link:
         return math.inf
-    margin = max(settings.link_margin_share * link, settings.online_margin_share * online)
-    return max(_floor(sample, settings), link - margin - online)
+    left = link - online
+    for_bursts = min(settings.online_margin_share * online, settings.left_margin_share * left)
+    margin = max(settings.link_margin_share * link, for_bursts)
+    return max(_floor(sample, settings), left - margin)
 
 
 def _floor(sample: NetworkSample, settings: NetworkSettings) -> float:

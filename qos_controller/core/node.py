@@ -23,10 +23,11 @@ from qos_controller.core.attribution import (
     Suspect,
     culprit_of,
 )
+from qos_controller.core.batch_io import BatchOnDisk, bytes_of, is_active, summed
 from qos_controller.core.blame import UNBLAMED, Blame, blamed, observe, without
 from qos_controller.core.cpu import CpuEvidence, CpuMemory
 from qos_controller.core.decision import Action, Evict, Reason, SetOpen, Verdict
-from qos_controller.core.disk import BatchOnDisk, DiskMemory
+from qos_controller.core.disk import DiskMemory
 from qos_controller.core.eviction import cause_to_evict, chosen
 from qos_controller.core.joined_quota import quota_changes
 from qos_controller.core.memory import LIMIT, RoomMemory, decide_memory
@@ -208,15 +209,14 @@ def _pods_seen(
     on_cpu, on_disk = before.blame_cpu, before.blame_disk
     if gone := {pod.uid for pod in before.pods} - {pod.uid for pod in look.offline}:
         on_cpu, on_disk = without(on_cpu, gone), without(on_disk, gone)
-        paced = pace.without(before.disk.pace, gone)
-        before = replace(before, disk=replace(before.disk, pace=paced))
+        before = replace(before, disk=disk.without(before.disk, gone, now_s))
         if before.cpu.whom in gone:
             before = replace(before, cpu=cpu.released(before.cpu))
     disk_level = before.disk.level
     if look.disk is not None:
         disk_level = disk.level_of(look.disk, before.disk, settings.disk)
     cpu_uses = {pod.uid: pod.cpu_cores or 0.0 for pod in read}
-    disk_uses = {pod.uid: disk.bytes_of(pod) for pod in read}
+    disk_uses = {pod.uid: bytes_of(pod) for pod in read}
     cpu_level = cpu.level_of(look.signals, settings)
     law = settings.blame
     return replace(
@@ -237,18 +237,22 @@ def _suspects(
         disk_level = disk.level_of(sample.disk, seen.disk, settings.disk)
     net = seen.network
     sends = now_s - net.sent_s < settings.recent_s
+    on_cpu = cpu.batch_runs(sample.signals, settings)
+    on_cpu = on_cpu and not _is_by_writers(seen, settings)
     return (
-        Suspect(CPU, seen.cpu_level, cpu.batch_runs(sample.signals, settings)),
-        Suspect(DISK, disk_level, disk.is_active(batch, settings.disk)),
+        Suspect(CPU, seen.cpu_level, on_cpu),
+        Suspect(DISK, disk_level, is_active(batch, settings.disk)),
         Suspect(MEMORY, seen.memory.verdict.level, seen.memory.stage > 0),
         Suspect(NETWORK, net.verdict.level, sends),
     )
 
 
 def _on_cpu(case: _Case) -> tuple[CpuMemory, Verdict, Tick | None]:
-    seen, settings = case.seen, case.settings
+    seen, settings, sample = case.seen, case.settings, case.sample
     mine = case.culprit.resource == CPU
-    level = cpu.level_of(case.sample.signals, settings)
+    if _is_by_writers(seen, settings):
+        sample = replace(sample, signals=replace(sample.signals, online_full_share=0.0))
+    level = cpu.level_of(sample.signals, settings)
     suspect = ""
     # Blame is only asked for where something is about to happen.
     if mine or level > 1.0 or seen.cpu.whom:
@@ -261,7 +265,12 @@ def _on_cpu(case: _Case) -> tuple[CpuMemory, Verdict, Tick | None]:
         blamed=suspect,
         blamed_cores=found.use if found else 0.0,
     )
-    return cpu.decide_cpu(case.sample, seen.cpu, evidence, now_s=case.now_s, settings=settings)
+    return cpu.decide_cpu(sample, seen.cpu, evidence, now_s=case.now_s, settings=settings)
+
+
+def _is_by_writers(seen: NodeMemory, settings: NodeSettings) -> bool:
+    """Whether online's stall on the CPU is the disk's business, since batch mostly writes."""
+    return seen.disk.dirty_limited and pace.mostly_writes(seen.pods, settings.disk)
 
 
 def _on_disk(case: _Case) -> tuple[DiskMemory, list[Action]]:
@@ -275,13 +284,14 @@ def _on_disk(case: _Case) -> tuple[DiskMemory, list[Action]]:
         batch,
         latency=case.latency,
         alarm=case.culprit.resource == DISK,
+        cpu_level=seen.cpu_level if _is_by_writers(seen, settings) else 0.0,
         now_s=case.now_s,
         settings=settings.disk,
     )
 
 
 def _batch_on_disk(sample: Sample, seen: NodeMemory, suspect: str) -> BatchOnDisk:
-    return disk.on_disk(
+    return summed(
         seen.pods,
         blamed=suspect,
         offline_cores=sample.signals.offline_used_cores,

@@ -109,7 +109,12 @@ class DiskSettings:
     min_bytes_per_s: float = 8.0 * _MIB
     """What stage 2 leaves a pod: direct writers at 5-20 MB/s no longer show in online's p99."""
     start_share: float = 0.02
-    """Where a direct writer's growth begins after stage 2; a buffered one's at its floor."""
+    """Where a direct writer's growth begins, at first and after stage 2; a buffered one's at its
+    floor."""
+    full_bytes_per_s: float = 512.0 * _MIB
+    """What a newcomer's start is a share of; beyond it nobody is held back in calm."""
+    doubling_s: float = 1.0
+    """A newcomer's rate doubles in this time while online is well."""
     min_cores: float = 0.02
     """The least CPU of a paced writer: enough to end a transaction."""
     growth_share_per_s: float = 0.05
@@ -120,19 +125,22 @@ class DiskSettings:
     """Above the safe share it grows by so much of the usual growth."""
     dirty_limit_bytes: float = 16.0 * _MIB
     """Dirty pages of the node while batch writes: what piles up must drain before online reads."""
+    dirty_tight_bytes: float = 2.0 * _MIB
+    """The same while a writer is paced because online is hurt."""
     dirty_growth_bytes_per_s: float = 16.0 * _MIB
     """Batch that dirties pages faster than this gets the limit before any harm is seen."""
     rest_s: float = 60.0
     """Dirty limit and small queue stay so long after batch used the disk last."""
     buffered_bytes: float = 4.0 * _MIB
-    """A pod with more dirty pages writes through the page cache, which no throttle sees."""
+    """A pod with more dirty pages writes through the page cache, which no throttle sees; where the
+    limit is tight, less in proportion."""
     period_s: float = 0.01
     """Period of the quota that paces a buffered writer: smoother than freezing it by turns."""
     min_run_share: float = 0.35
     """The least CPU that stage 1 leaves a buffered writer, as a share of what it used: about 30 %
     of what it wrote alone."""
-    floor_run_share: float = 0.1
-    """The same at stage 2."""
+    floor_run_share: float = 0.2
+    """The same at stage 2; few dirty pages have paced it before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,12 +181,15 @@ class MemorySettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkSettings:
-    """Batch's ceiling on the uplink (Heracles, ISCA'15): link - max(5 %, 10 % of online's)."""
+    """Batch's ceiling on the uplink, after Heracles (ISCA'15): link - online's - a margin."""
 
     link_margin_share: float = 0.05
     """Kept free of the link, for what online sends within one look."""
-    online_margin_share: float = 0.10
-    """... or this share of what online sends, where that is more."""
+    online_margin_share: float = 0.75
+    """... or this share of what online sends, where that is more. Its answers come in bursts: at
+    10 % (Heracles) they wait behind one another in what batch leaves, and p99 is 3-8 times solo."""
+    left_margin_share: float = 0.5
+    """... but at most this share of what online leaves of the link."""
     floor_share: float = 0.02
     """The least that batch may send, as a share of the link."""
     floor_bytes_per_s: float = 128.0 * 2.0**10
@@ -191,8 +202,10 @@ class NetworkSettings:
     """A change of the ceiling by less than this is not worth a write."""
     rise: float = 2.0
     """Harm: round trips take this many times what they take while batch is silent."""
-    srtt_s: float = 0.002
-    """Round-trip time that is never called harm."""
+    srtt_s: float = 0.005
+    """Round-trip time that is never called harm: late acknowledgements alone make some."""
+    unlearned_srtt_s: float = 0.010
+    """Where the usual is not known yet, this is harm: a full queue makes tens of milliseconds."""
     retransmits_per_s: float = 5.0
     """Retransmits of online above its usual that count as harm."""
     usual_s: float = 30.0
@@ -211,19 +224,41 @@ class NetworkSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BreathSettings:
-    """How batch leaves CPUs idle at times while nothing is wrong."""
+    """How batch makes room where online waits for itself."""
 
     enabled: bool = True
     """Only an idle CPU pulls online's waiting tasks over."""
-    share: float = 0.90
-    """Of what online leaves in the mean; the rest is the breath."""
+    spared_share: float = 0.2
+    """Of the time that online waits with room elsewhere: a kernel that balances has less."""
+    pause_s: float = 0.012
+    """Length of a pause: three ticks of a kernel with HZ=250, so that its balancer runs."""
+    pause_share: float = 0.005
+    """Of the node: what batch keeps in a pause, enough to let go of its locks."""
+    pause_period_s: float = 0.1
+    """Slices of that: long ones, so that none begins within the pause."""
+    rest_s: float = 0.02
+    """Least time from a pause in vain to the next; twice as much and once more after each."""
+    most_in_vain: int = 6
+    """Doubled at most so often: a pause each 1.3 s."""
+    clean_s: float = 0.05
+    """A look without waiting so long after a pause says that it helped."""
+    innocent_share: float = 0.1
+    """Of the node: batch that uses less does not hold a CPU."""
+    often_s: float = 0.3
+    """A pause so soon after the last one says that pauses alone will not do."""
+    backoff: float = 0.9
+    """Multiplies batch's share of what online leaves with each such pause."""
+    least_share: float = 0.5
+    """The least that batch is limited to."""
+    growth_per_s: float = 0.05
+    """Growth of that share per second without a pause."""
     period_s: float = 0.02
-    """Slices in which it is dealt out: in slices of 0.1 s p99 is twice as high."""
+    """Slices in which a limited share is dealt out: in slices of 0.1 s p99 is twice as high."""
     mean_s: float = 1.0
     """Time constant of online's mean use: it follows the load, not a single request."""
     step_share: float = 0.03
     """Of the node: a smaller change is not worth the writes."""
-    least_share: float = 0.05
+    floor_share: float = 0.05
     """Of the node: what batch has however much online uses; below that the ladder decides."""
 
 

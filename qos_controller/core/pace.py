@@ -44,6 +44,11 @@ class Pace:
     is_least: bool = False
     """Stage 2 or above: the floors alone."""
 
+    @property
+    def is_of_writers(self) -> bool:
+        """Whether any of them writes through the page cache, and so is held by its CPU."""
+        return any(held.buffered for held in self.held)
+
 
 FREE: Final = Pace()
 
@@ -51,9 +56,7 @@ FREE: Final = Pace()
 def users(pods: Iterable[PodUse], settings: DiskSettings) -> tuple[Held, ...]:
     """The pods that use the disk enough to hurt anybody."""
     found = (_held(pod, settings) for pod in pods)
-    return tuple(
-        held for held in found if held.buffered or held.bytes_per_s >= settings.idle_bytes_per_s
-    )
+    return tuple(held for held in found if _uses(held, settings))
 
 
 def everybody(bytes_per_s: float, cores: float, *, buffered: bool) -> tuple[Held, ...]:
@@ -84,8 +87,7 @@ def grown(pace: Pace, dt_s: float, settings: DiskSettings) -> Pace:
     """One step back; `FREE` once the share is whole."""
     share = pace.share
     if pace.is_least:
-        is_paced = any(held.buffered for held in pace.held)
-        share = settings.floor_run_share if is_paced else settings.start_share
+        share = settings.floor_run_share if pace.is_of_writers else settings.start_share
     is_probe = share >= settings.safe_share * pace.hurt_share
     rate = settings.growth_share_per_s * (settings.probe_share if is_probe else 1.0)
     share += rate * dt_s
@@ -99,8 +101,9 @@ def named(pace: Pace, pods: Iterable[PodUse], settings: DiskSettings) -> Pace:
     """
     if not pace.held or pace.held[0].pod:
         return pace
+    ran_share = pace.share if pace.is_of_writers else 1.0
     held = tuple(
-        replace(one, bytes_per_s=one.bytes_per_s / pace.share, cores=one.cores / pace.share)
+        replace(one, bytes_per_s=one.bytes_per_s / pace.share, cores=one.cores / ran_share)
         for one in users(pods, settings)
     )
     return replace(pace, held=held) if held else pace
@@ -119,6 +122,21 @@ def quotas(pace: Pace, settings: DiskSettings) -> dict[str, float]:
         for held in pace.held
         if held.buffered and held.cores > 0.0
     }
+
+
+def mostly_writes(pods: Iterable[PodUse], settings: DiskSettings) -> bool:
+    """Whether at least half of the CPU that batch uses is that of pods which use the disk.
+
+    A writer in the kernel is not preempted (without CONFIG_PREEMPT), so online stalls on the CPU
+    for its sake however little it runs; what helps is to write less, which the disk's law decides.
+    """
+    writing = others = 0.0
+    for pod in pods:
+        if _uses(_held(pod, settings), settings):
+            writing += pod.cpu_cores or 0.0
+        else:
+            others += pod.cpu_cores or 0.0
+    return writing >= others
 
 
 def limits(pace: Pace, settings: DiskSettings) -> dict[str, float]:
@@ -144,7 +162,14 @@ def limit_changes(before: Pace, after: Pace, settings: DiskSettings) -> list[Act
 def _held(pod: PodUse, settings: DiskSettings) -> Held:
     rate = max(pod.read_bytes_per_s or 0.0, pod.written_bytes_per_s or 0.0)
     buffered = (pod.dirty_bytes or 0.0) >= settings.buffered_bytes
+    buffered = buffered or (pod.buffered_bytes_per_s or 0.0) > max(
+        0.5 * rate, settings.idle_bytes_per_s
+    )
     return Held(pod.uid, rate, pod.cpu_cores or 0.0, buffered)
+
+
+def _uses(held: Held, settings: DiskSettings) -> bool:
+    return held.buffered or held.bytes_per_s >= settings.idle_bytes_per_s
 
 
 def _share_of(held: Held, pace: Pace, settings: DiskSettings) -> float:

@@ -59,6 +59,8 @@ class Pod:
     ips: tuple[str, ...] = ()
     slo: Slo | None = None
     feed: Feed | None = None
+    cpus: tuple[int, ...] = ()
+    """CPUs of its own (`whole_cores.choose`); empty: it has none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,8 +24,10 @@ class PodUse:
     """From the block device."""
     written_bytes_per_s: float | None = None
     """To the block device, direct or by writeback, where the kernel can tell whose it is."""
+    buffered_bytes_per_s: float | None = None
+    """What of it went through the page cache, where the kernel can tell (v1)."""
     dirty_bytes: float | None = None
-    """Its pages that are dirty or being written back."""
+    """Its pages that are dirty or being written back; up to two seconds old."""
     memory_bytes: float | None = None
     """Working set: use less inactive file pages, as kubelet counts it."""
     sent_bytes_per_s: float | None = None

@@ -46,6 +46,9 @@ class Signals:
     online_full_share: float | None = None
     """Growth of `full` in the online groups' cpu.pressure: all their ready tasks waited for a CPU
     that others held (kernel/sched/psi.c), which self-saturation alone does not raise."""
+    online_some_share: float | None = None
+    """Growth of `some` there: at least one of online's ready tasks waited for a CPU, be it behind
+    another of its own; the worst group's."""
     requests: int | None = None
     """Requests answered in the interval by a service with an SLO; None: no latency feed."""
     slow_requests: int = 0

@@ -1,8 +1,9 @@
 """What a pod's groups hold all the time: the calm stage of every ladder.
 
-Always holds: online is never held back here, it only gains (burst, whole cores); batch has the
-lightest weight wherever its cgroup lies, also a stray among ordinary pods; who is not managed has
-no standing at all. A field that is None is left as it was found.
+Always holds: online is never held back here, it only gains (burst, whole cores), and keeps off the
+cores of another's own; batch has the lightest weight wherever its cgroup lies, also a stray among
+ordinary pods, and its CPUs are the actuator's alone (`keep_batch_on`); who is not managed has no
+standing at all. A field that is None is left as it was found.
 Sources: cpu.weight 1 and oom_score_adj 1000 are what Kubernetes gives BestEffort; CPU burst after
 Chang et al. (kernel/sched/fair.c, cfs_b->burst), which may not exceed the quota.
 """
@@ -27,9 +28,9 @@ class NodeFacts:
     capacity_cores: float
     capacity_bytes: float
     bound: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-    """CPUs that a pod has to itself, by UID (`whole_cores.bind`)."""
-    shared_cpus: tuple[int, ...] = ()
-    """CPUs that batch may use; empty: all."""
+    """CPUs that a pod has to itself, by UID (`whole_cores.places`)."""
+    online_cpus: tuple[int, ...] = ()
+    """CPUs that all other online pods may use; empty: those they had."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,11 +80,10 @@ def _of_batch(pod: Pod, facts: NodeFacts, settings: StandingSettings) -> Standin
         oom_score_adj=settings.batch_oom_score_adj,
         disk_weight=settings.batch_disk_weight,
         io_class="idle" if settings.batch_io_idle else None,
-        cpus=facts.shared_cpus or None,
     )
 
 
 def _of_online(pod: Pod, facts: NodeFacts, settings: StandingSettings) -> Standing:
     burst_cores = (pod.cpu_limit_cores or 0.0) * settings.online_burst_share
-    cpus = facts.bound.get(pod.uid) if pod.qos_class in WHOLE_CORE_CLASSES else None
-    return Standing(burst_cores=burst_cores or None, cpus=cpus)
+    own = facts.bound.get(pod.uid) if pod.qos_class in WHOLE_CORE_CLASSES else None
+    return Standing(burst_cores=burst_cores or None, cpus=own or facts.online_cpus or None)

@@ -111,11 +111,13 @@ def ready(agent: Agent) -> bool:
     return answers(agent.port, "/metrics") and agent.metric("books_total") >= 1
 
 
-def make(agent: Agent, name: str, *, qos: str = "BE", **notes: str) -> None:
+def make(agent: Agent, name: str, *, qos: str = "BE", cpu: str = "0", **notes: str) -> None:
     """A running pod on the agent's node."""
     meta = {"name": name, "labels": {contract.LABEL_QOS_CLASS: qos, "app": name}}
     meta |= {"annotations": notes}
-    spec = {"nodeName": agent.node, "containers": [{"name": "c", "image": "none"}]}
+    asked = {"requests": {"cpu": cpu}}
+    container = {"name": "c", "image": "none", "resources": asked}
+    spec = {"nodeName": agent.node, "containers": [container]}
     agent.client.post(PODS, json={"metadata": meta, "spec": spec}).raise_for_status()
     ready = {"type": "Ready", "status": "True"}
     status = {"phase": "Running", "conditions": [ready], "podIPs": [{"ip": "10.1.2.3"}]}

@@ -56,6 +56,15 @@ def test_the_pace_neither_drifts_nor_makes_up_for_what_was_missed() -> None:
     assert time.monotonic() - began_s < 0.5
 
 
+def test_an_early_look_moves_no_deadline() -> None:
+    pace = Pace(0.2)
+    began_s = time.monotonic()
+    pace.wait(began_s + 0.05)
+    assert 0.05 <= time.monotonic() - began_s < 0.2
+    pace.wait(began_s + 0.05)  # long past: the next deadline is what is left
+    assert time.monotonic() - began_s >= 0.199
+
+
 @pytest.fixture
 def hybrid(tmp_path: Path) -> Path:
     """A folder like a hybrid node's."""

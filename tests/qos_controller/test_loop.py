@@ -40,6 +40,8 @@ class Eyes:
     """Sees an idle node, or fails as it is told."""
 
     before: Callable[[], None] = lambda: None
+    waits_share: float | None = None
+    batch_cores: float = 0.25
     known: tuple[Pod, ...] = ()
     groups: dict[str, str] = field(default_factory=dict)
     stirred: bool = True
@@ -63,7 +65,8 @@ class Eyes:
             covered_s=PERIOD_S,
             capacity_cores=2.0,
             online_used_cores=0.5,
-            offline_used_cores=0.25,
+            offline_used_cores=self.batch_cores,
+            online_some_share=self.waits_share,
             requests=40,
             slow_requests=2,
         )
@@ -133,6 +136,7 @@ class Judge:
     forgot: int = 0
     pressed: bool = False
     at_ease: bool = True
+    wake_s: float = -math.inf
 
     def decide(self, sample: Sample, now_s: float) -> NodeDecision:
         self.before()
@@ -282,6 +286,19 @@ def test_no_quota_grows_while_nothing_can_be_seen(make: Callable[..., Agent]) ->
     assert quotas == sorted(quotas, reverse=True)
     assert agent.wishes() in ([], [{"wish": "open", "open": False}])
     assert not any(isinstance(action, Evict) for action in agent.hands.did)
+
+
+def test_where_online_waits_for_itself_batch_pauses_and_goes_on_between_two_ticks(
+    make: Callable[..., Agent],
+) -> None:
+    agent = make(law=NodeLaw())
+    agent.eyes.waits_share, agent.eyes.batch_cores = 0.9, 1.0
+    agent.ticks()
+    (pause,) = [action for action in agent.hands.did if isinstance(action, SetQuota)]
+    assert pause.cores < 0.1
+    assert agent.now_s < agent.loop.wake_s < agent.now_s + PERIOD_S
+    agent.loop.tick(agent.loop.wake_s)
+    assert agent.hands.did[-1] == SetQuota(2.0)
 
 
 def test_a_law_that_fails_gives_no_heartbeat_so_the_watchdog_acts(

@@ -9,24 +9,28 @@ from dataclasses import replace
 import pytest
 
 from qos_controller.core.attribution import CPU, DISK, NOBODY, Suspect, culprit_of
+from qos_controller.core.batch_io import summed
 from qos_controller.core.blame import UNBLAMED, blamed, observe
-from qos_controller.core.decision import SetEgress
+from qos_controller.core.decision import SetDirty, SetEgress
+from qos_controller.core.disk import decide_disk, first
 from qos_controller.core.network import NetworkMemory, decide_network
 from qos_controller.core.node import begin_node, decide_node
 from qos_controller.core.node_settings import (
     BlameSettings,
+    DiskSettings,
     LatencySettings,
     NetworkSettings,
     NodeSettings,
     StandingSettings,
 )
+from qos_controller.core.pace import mostly_writes
 from qos_controller.core.pods import Pod
-from qos_controller.core.sample import NetworkSample, PodUse, Sample, ServiceSample
-from qos_controller.core.services import Latency, Watch, judged, listen
+from qos_controller.core.sample import DiskSample, NetworkSample, PodUse, Sample, ServiceSample
+from qos_controller.core.services import SILENT, Latency, Watch, judged, listen
 from qos_controller.core.signals import Signals
 from qos_controller.core.standing import NOTHING, NodeFacts, standing
 
-GIB = 2.0**30
+GIB, MIB = 2.0**30, 2.0**20
 FACTS = NodeFacts(capacity_cores=8.0, capacity_bytes=32 * GIB, bound={"rt": (2, 3)})
 POD = Pod(uid="p", namespace="n", name="p", batch=True)
 LATENCY = LatencySettings()
@@ -138,6 +142,51 @@ def test_where_batch_uses_nothing_nobody_is_to_blame() -> None:
     assert culprit_of((Suspect(CPU, 9.0, False),), evident_level=0.5) == NOBODY
 
 
+@pytest.mark.parametrize(
+    ("pods", "writers"),
+    [
+        ((PodUse(uid="new"),), True),
+        ((PodUse(uid="w", cpu_cores=0.3, dirty_bytes=8 * MIB),), True),
+        ((PodUse(uid="w", cpu_cores=0.3, written_bytes_per_s=50 * MIB),), True),
+        ((PodUse(uid="w", cpu_cores=0.3, buffered_bytes_per_s=50 * MIB),), True),
+        ((PodUse(uid="hog", cpu_cores=0.3, dirty_bytes=1 * MIB),), False),
+        (
+            (
+                PodUse(uid="w", cpu_cores=0.3, dirty_bytes=8 * MIB),
+                PodUse(uid="hog", cpu_cores=1.5),
+            ),
+            False,
+        ),
+    ],
+)
+def test_onlines_stall_is_laid_on_the_disk_where_batch_mostly_writes(
+    pods: tuple[PodUse, ...], *, writers: bool
+) -> None:
+    assert mostly_writes(pods, DiskSettings()) is writers
+
+
+@pytest.mark.parametrize(("read_s", "is_paced"), [(0.0003, False), (0.01, True)])
+def test_few_pages_may_be_dirty_while_a_writer_is_paced(read_s: float, *, is_paced: bool) -> None:
+    law = DiskSettings()
+    memory, actions = first(law), []
+    for look, dirty in enumerate((64 * MIB, 64 * MIB, 1 * MIB)):
+        pod = PodUse(uid="w", cpu_cores=1.0, dirty_bytes=dirty, written_bytes_per_s=9e8)
+        memory, news = decide_disk(
+            DiskSample(read_latency_s=read_s, dirty_bytes=dirty),
+            memory,
+            summed((pod,), blamed="", offline_cores=1.0),
+            latency=SILENT,
+            alarm=False,
+            now_s=1.0 + 0.1 * look,
+            settings=law,
+        )
+        actions += news
+    limit = law.dirty_tight_bytes if is_paced else law.dirty_limit_bytes
+    assert [one for one in actions if isinstance(one, SetDirty)][-1] == SetDirty(limit)
+    # Its pages are few because of the tight limit alone, so it still counts as a writer.
+    assert (memory.dirtied_s == 1.2) is is_paced
+
+
 def test_a_calm_tick_of_a_node_costs_microseconds() -> None:
     """The loop makes forty a second. The bound is loose, for a busy machine."""
     law = NodeSettings()
@@ -169,14 +218,21 @@ def test_a_calm_tick_of_a_node_costs_microseconds() -> None:
 
 
 @pytest.mark.parametrize(
-    ("link", "here", "ceiling"),
-    [(1e8, True, 1e8 - 5e6 - 2e7), (1e8, False, math.inf), (None, True, math.inf)],
+    ("link", "online", "here", "ceiling"),
+    [
+        (1e8, 0.0, True, 0.95e8),
+        (1e8, 2e7, True, 1e8 - 2e7 - 1.5e7),
+        (1e8, 6e7, True, 1e8 - 6e7 - 2e7),
+        (1e8, 0.99e8, True, 0.02e8),
+        (1e8, 2e7, False, math.inf),
+        (None, 2e7, True, math.inf),
+    ],
 )
 def test_a_known_link_has_its_ceiling_ready_before_batch_sends(
-    link: float | None, *, here: bool, ceiling: float
+    link: float | None, online: float, *, here: bool, ceiling: float
 ) -> None:
     look = NetworkSample(
-        link_bytes_per_s=link, online_sent_bytes_per_s=2e7, offline_sent_bytes_per_s=0.0
+        link_bytes_per_s=link, online_sent_bytes_per_s=online, offline_sent_bytes_per_s=0.0
     )
     after, actions = decide_network(
         look,

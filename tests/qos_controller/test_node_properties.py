@@ -253,7 +253,7 @@ def test_when_all_is_calm_every_limit_is_lifted_in_bounded_time(
     after, verdicts = decision.memory, decision.verdicts
     assert (verdicts.cpu.stage, verdicts.disk.stage, verdicts.memory.stage) == (0, 0, 0)
     assert not quotas(replace(after.cpu, breath=FULL), after.disk, LAW)
-    assert after.cpu.breath.cores >= 0.9 * LAW.breath.share * (CORES - 1.0)
+    assert after.cpu.breath.cores == CORES
     assert not after.memory.limits
     assert after.network.ceiling_bytes_per_s == math.inf
     assert not after.disk.small_queue

@@ -3,21 +3,76 @@
 from __future__ import annotations
 
 import io
-from dataclasses import replace
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
-from qos_controller.adapters.recording import Recorder, recorded, replayed
-from qos_controller.core.decision import Evict
-from qos_controller.core.node import begin_node, decide_node
+from qos_controller.adapters.recording import (
+    Recorded,
+    Recorder,
+    Recording,
+    recorded,
+    replayed,
+    shortened,
+)
+from qos_controller.app.law import NodeLaw
+from qos_controller.core.decision import Evict, SetQuota
+from qos_controller.core.node import NodeDecision, begin_node, decide_node
 from qos_controller.core.node_settings import NodeSettings
 from qos_controller.core.sample import DiskSample, PodUse, Sample, ServiceSample
 from qos_controller.core.signals import OfflineTask, Signals
+from tests.qos_controller.test_node_transcripts import is_step, stages, word_of
 
 LAW = NodeSettings()
 MIB = 2.0**20
-RECORDINGS = sorted((Path(__file__).parents[1] / "scenarios").glob("recorded_*.jsonl"))
+SCENARIOS = Path(__file__).parents[1] / "scenarios"
+RECORDINGS = sorted(SCENARIOS.glob("recorded_*.jsonl"))
+"""Real runs, made by `python -m bench.qos.recorded`; batch comes at STEP_S."""
+STEP_S = 100.0
+
+
+@dataclass(frozen=True)
+class Fact:
+    """What must hold for a recording, whatever else the law decides."""
+
+    name: str
+    resource: str
+    met_within_s: float
+
+
+FACTS = (
+    Fact("equal_weight_alone", "cpu", met_within_s=0.25),
+    Fact("disk_buffered", "cpu", met_within_s=0.4),
+    Fact("memory_growth", "memory", met_within_s=0.6),
+    Fact("network_flood", "network", met_within_s=0.6),
+)
+PREVENTED = ("hogs",)
+
+
+def lines_of(path: Path) -> list[bytes]:
+    return path.read_bytes().splitlines(keepends=True)
+
+
+def decided(path: Path) -> Iterator[tuple[Recorded, NodeDecision]]:
+    return replayed(recorded(lines_of(path)), LAW)
+
+
+def transcript(path: Path) -> Iterator[str]:
+    """One line for each tick that takes a step, in the words of the told stories."""
+    before: tuple[int, ...] = (0, 0, 0, 0)
+    for tick, decision in decided(path):
+        now, words = stages(decision), list(map(word_of, decision.actions))
+        if now != before or any(map(is_step, decision.actions)):
+            yield f"{tick.now_s - STEP_S:+.3f} {now} {' '.join(words)}".rstrip()
+        before = now
+
+
+def no_fault(said: str) -> None:
+    raise AssertionError(said)
 
 
 def looks(count: int) -> list[Sample]:
@@ -86,10 +141,133 @@ def test_other_settings_decide_otherwise() -> None:
     assert stages[0] >= stages[1]
 
 
+def test_a_full_file_becomes_the_former_one_and_the_new_one_stands_for_itself(
+    tmp_path: Path,
+) -> None:
+    samples = looks(120)
+    path = tmp_path / "recording"
+    recording = Recording(path, no_fault, limit_bytes=40_000)
+    for sample in samples:
+        recording.tell(sample, sample.signals.sampled_s)
+    recording.close()
+    files = [tmp_path / "recording.1", path]
+    assert sum(file.stat().st_size for file in files) < 40_000 + 2_000
+    first, second = (list(recorded(lines_of(file))) for file in files)
+    assert second[-1].now_s == samples[-1].signals.sampled_s
+    assert second[0].now_s - first[-1].now_s == pytest.approx(0.025)
+    assert second[0].sample.disk is not None
+
+
+def test_a_loop_that_starts_again_keeps_what_the_one_before_recorded(tmp_path: Path) -> None:
+    path = tmp_path / "recording"
+    for samples in (looks(3), looks(5)):
+        recording = Recording(path, no_fault)
+        for sample in samples:
+            recording.tell(sample, sample.signals.sampled_s)
+        recording.close()
+    assert [len(lines_of(file)) for file in (tmp_path / "recording.1", path)] == [3, 5]
+
+
+def test_a_disk_that_refuses_ends_the_recording_with_one_sentence(tmp_path: Path) -> None:
+    said: list[str] = []
+    recording = Recording(tmp_path / "no/such/folder", said.append)
+    for sample in looks(3):
+        recording.tell(sample, sample.signals.sampled_s)
+    assert said == [f"records nothing more in {tmp_path}/no/such/folder: No such file or directory"]
+
+
+def test_the_law_records_what_it_decides_about(tmp_path: Path) -> None:
+    path = tmp_path / "recording"
+    recording = Recording(path, no_fault)
+    law = NodeLaw(recording=recording)
+    samples = looks(60)
+    live = [law.decide(sample, sample.signals.sampled_s).actions for sample in samples]
+    recording.close()
+    again = [decision.actions for _, decision in replayed(recorded(lines_of(path)), LAW)]
+    assert again == live
+
+
+def test_a_shortened_recording_starts_when_told_and_names_nobody() -> None:
+    ticks = recorded(io.BytesIO(recording_of(looks(120))))
+    lines = list(shortened(ticks, from_s=1.0, until_s=2.0, as_s=100.0))
+    short = list(recorded(lines))
+    assert short[0].now_s == pytest.approx(100.0)
+    assert short[-1].now_s == pytest.approx(101.0)
+    assert short[0].sample.signals.sampled_s == short[0].now_s
+    assert short[0].sample.signals.offline_tasks[0].started_s == pytest.approx(99.0)
+    assert not any(b"hdd" in line or b"web" in line for line in lines)
+    assert max(d.verdicts.disk.stage for _, d in replayed(short, LAW)) > 0
+
+
+@pytest.mark.parametrize("path", RECORDINGS, ids=lambda path: path.stem)
+def test_a_recorded_run_is_decided_as_its_transcript_says(path: Path) -> None:
+    """`recorded_NAME.txt`: what was decided; with REWRITE=1 it is written anew."""
+    told = path.with_suffix(".txt")
+    actual = "\n".join(transcript(path)) + "\n"
+    if os.environ.get("REWRITE"):
+        told.write_text(actual)
+    assert actual == told.read_text()
+
+
 @pytest.mark.parametrize("path", RECORDINGS, ids=lambda path: path.stem)
 def test_in_a_recorded_run_nobody_is_evicted_for_the_cpu(path: Path) -> None:
-    """Real runs, kept as `tests/scenarios/recorded_NAME.jsonl`."""
-    with path.open("rb") as file:
-        for _, decision in replayed(recorded(file), LAW):
-            gone = [action for action in decision.actions if isinstance(action, Evict)]
-            assert not [eviction for eviction in gone if eviction.cause in {"cpu", "latency"}]
+    for _, decision in decided(path):
+        gone = [action for action in decision.actions if isinstance(action, Evict)]
+        assert not [eviction for eviction in gone if eviction.cause in {"cpu", "latency"}]
+
+
+@pytest.mark.parametrize("fact", FACTS, ids=lambda fact: fact.name)
+def test_a_recorded_run_is_met_in_time(fact: Fact) -> None:
+    stages = [
+        (tick.now_s - STEP_S, getattr(decision.verdicts, fact.resource).stage)
+        for tick, decision in decided(SCENARIOS / f"recorded_{fact.name}.jsonl")
+    ]
+    met_s = next(at_s for at_s, stage in stages if at_s > 0.0 and stage)
+    assert met_s <= fact.met_within_s
+    assert all(stage == 0 for at_s, stage in stages if at_s < 0.0)
+
+
+def test_after_the_recorded_storm_batch_gets_its_cores_back() -> None:
+    quotas = [
+        (tick.now_s - STEP_S, action.cores)
+        for tick, decision in decided(SCENARIOS / "recorded_disk_buffered.jsonl")
+        for action in decision.actions
+        if isinstance(action, SetQuota) and not action.pod
+    ]
+    assert min(cores for at_s, cores in quotas if 0.0 < at_s < 1.5) < 0.3
+    assert quotas[-1][1] > 1.0
+
+
+def test_who_took_the_recorded_memory_is_sent_away_before_it_runs_out() -> None:
+    gone = [
+        (tick, action)
+        for tick, decision in decided(SCENARIOS / "recorded_memory_growth.jsonl")
+        for action in decision.actions
+        if isinstance(action, Evict)
+    ]
+    [(tick, eviction)] = gone
+    assert eviction.cause == "memory"
+    assert tick.now_s - STEP_S < 1.5
+    looked = [tick.sample.memory for tick, _ in gone if tick.sample.memory is not None]
+    assert all(room.available_bytes > 0.05 * room.capacity_bytes for room in looked)
+
+
+@pytest.mark.parametrize("name", PREVENTED)
+def test_where_the_standing_values_suffice_the_recorded_run_stays_calm(name: str) -> None:
+    ticks = list(decided(SCENARIOS / f"recorded_{name}.jsonl"))
+    assert not any(decision.verdicts.cpu.stage for _, decision in ticks)
+    busy = [tick.sample.signals.offline_used_cores for tick, _ in ticks if tick.now_s > STEP_S]
+    assert max(busy) > 0.25
+
+
+def test_every_recording_has_its_facts() -> None:
+    stated = {fact.name for fact in FACTS} | set(PREVENTED)
+    assert {path.stem.removeprefix("recorded_") for path in RECORDINGS} == stated
+
+
+@pytest.mark.parametrize("path", RECORDINGS, ids=lambda path: path.stem)
+def test_a_recording_is_small_and_names_no_machine(path: Path) -> None:
+    content = path.read_bytes()
+    assert len(content) <= 200_000
+    words = set(re.findall(rb'"([^"]*)"', content))
+    assert not [word for word in words if not re.fullmatch(rb"[a-z_]+|pod-\d+", word)]

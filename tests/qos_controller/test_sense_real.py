@@ -20,13 +20,14 @@ from qos_controller.adapters.cgroups.layout import Layout, find_layout
 from qos_controller.adapters.sense.bpf import KernelHistograms
 from qos_controller.adapters.sense.dirtying import Dirtying
 from qos_controller.adapters.sense.namespaces import _step_into, namespace_of, socket_in
+from qos_controller.adapters.sense.network import FLOOD_BYTES_PER_S, Network
 from qos_controller.adapters.sense.processes import processes_of, threads_of
 from qos_controller.adapters.sense.run_delay import RunDelay
 from qos_controller.adapters.sense.senses import Senses
 from qos_controller.adapters.sense.sockets import Round, Sockets
 from qos_controller.adapters.sense.traffic import Sent, TcpTroubles
 from qos_controller.core.pods import Pod, Slo
-from qos_controller.core.sample import Sample
+from qos_controller.core.sample import PodUse, Sample
 
 ROOT = Path("/sys/fs/cgroup")
 real = pytest.mark.skipif(
@@ -284,6 +285,18 @@ def test_a_full_listen_queue_overflows_and_what_is_sent_is_counted(own_network: 
     assert sent.read(2.0) in {None, 0.0}
     for it in (server, *clients):
         it.close()
+
+
+@pytest.mark.parametrize(("sent", "looks"), [(0.0, 1), (2 * FLOOD_BYTES_PER_S, 5)])
+def test_while_batch_floods_onlines_connections_are_looked_at_often(
+    sent: float, looks: int
+) -> None:
+    network = Network(find_layout(str(ROOT)), link_bytes_per_s=None, sent_s=60.0, sockets_s=60.0)
+    network.follow({})
+    flood = (PodUse(uid="batch", sent_bytes_per_s=sent),)
+    seen = [network.read(0.025 * tick, flood) for tick in range(40)]
+    network.close()
+    assert looks - 1 <= sum(look is not None for look in seen) <= looks
 
 
 def test_a_process_that_is_gone_is_an_error_and_leaves_us_at_home() -> None:

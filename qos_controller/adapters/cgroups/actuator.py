@@ -181,6 +181,14 @@ class Actuator:
                 outcome = ELSEWHERE
         return outcome
 
+    def keep_batch_on(self, cpus: Iterable[int], now_s: float) -> str:
+        """Whatever is ordered, batch runs on these CPUs alone; none: on those it had."""
+        within = frozenset(cpus)
+        if within == self._cpusets.within:
+            return DONE
+        self._cpusets.within = within
+        return self.apply(self._orders.get(SetCpus, SetCpus(())), now_s)
+
     def apply_standing(self, pod: str, standing: Standing, now_s: float) -> str:
         """Brings a pod (or `BATCH`) to its standing and keeps it there; online pods too."""
         seen = self._seen.get(pod)

@@ -48,6 +48,8 @@ class Cpusets:
         self._mount = layout.mount_of("cpuset")
         self._is_v1 = layout.is_v1("cpuset")
         self._state_path = state_path
+        self.within: frozenset[int] = frozenset()
+        """CPUs that batch never leaves, since the others are somebody's own; empty: no such."""
 
     def confine(self, targets: Targets, cpus: Iterable[int]) -> str:
         """Batch runs on these alone; none: on those it had."""
@@ -55,7 +57,8 @@ class Cpusets:
             return "ENOTSUP"
         shared = shared_cpus(self._state_path)
         groups = self._groups(targets, containers_only=shared is not None)
-        wanted = frozenset(cpus)
+        wanted = frozenset(cpus) & self.within if self.within else frozenset(cpus)
+        wanted = wanted or self.within
         if not wanted:
             outcomes = [self._hand.put_back(self._path(group)) for group in groups]
         else:

@@ -3,6 +3,7 @@
 Pods take turns: what they send every second, TCP's troubles and the sockets of one pod at a time.
 Pods in the host's network are seen together, as the host's own sockets.
 Always holds: at most `PODS` pods are looked at for TCP; a pod that cannot be seen is left out.
+While batch sends much, online's answers are waiting for it: both are looked at more often.
 Cost: 6 us a pod and second for what is sent; 50 us and a round of sockets.py every `sockets_s`.
 """
 
@@ -22,6 +23,12 @@ from qos_controller.core.sample import NetworkSample, PodUse
 
 PODS: Final = 32
 _REST_S: Final = 0.1
+FLOOD_BYTES_PER_S: Final = 2.0**20
+"""Batch that sends more may be in online's way."""
+_FLOOD_HASTE: Final = 4.0
+_FLOOD_SOCKETS_S: Final = 0.2
+_TROUBLES_S: Final = 1.0
+"""A single retransmit in a shorter time is no rate."""
 
 
 class _Tcp:
@@ -32,10 +39,13 @@ class _Tcp:
         self.troubles = TcpTroubles(pid)
         self.resent: float | None = None
         self.overflows: float | None = None
+        self._troubled_s = -math.inf
 
     def begin(self, now_s: float) -> bool:
         """Whether it could be asked."""
-        self.resent, self.overflows = self.troubles.read(now_s)
+        if now_s - self._troubled_s >= _TROUBLES_S:
+            self._troubled_s = now_s
+            self.resent, self.overflows = self.troubles.read(now_s)
         try:
             self.sockets.ask()
         except OSError:
@@ -62,7 +72,7 @@ class Network:
         self._sent: dict[str, float] = {}
         self._tcp: dict[int, _Tcp] = {}
         self._asked: _Tcp | None = None
-        self._next_s = 0.0
+        self._asked_s = -math.inf
         self._told_s = self._rest_until_s = -math.inf
 
     def follow(self, online: Mapping[str, str]) -> None:
@@ -83,6 +93,8 @@ class Network:
         if self._asked is None and now_s < self._rest_until_s:
             return None
         self._rest_until_s = now_s + _REST_S / haste
+        flood = sum(use.sent_bytes_per_s or 0.0 for use in offline) >= FLOOD_BYTES_PER_S
+        haste = max(haste, _FLOOD_HASTE) if flood else haste
         due = self._rotation.due(now_s, haste=haste)
         for uid in due:
             sent = self._pods[uid][1].read(now_s)
@@ -90,7 +102,8 @@ class Network:
                 self._sent.pop(uid, None)
             else:
                 self._sent[uid] = sent
-        if self._asked_sockets(now_s) or (due and self._told_s <= now_s - self._sent_s / haste):
+        asked = self._asked_sockets(now_s, _FLOOD_SOCKETS_S if flood else self._sockets_s)
+        if asked or (due and self._told_s <= now_s - self._sent_s / haste):
             self._told_s = now_s
             return self._sample(offline)
         return None
@@ -104,16 +117,16 @@ class Network:
         self._pods.clear()
         self._tcp.clear()
 
-    def _asked_sockets(self, now_s: float) -> bool:
+    def _asked_sockets(self, now_s: float, every_s: float) -> bool:
         if self._asked is not None:
             self._asked.sockets.step()
             if self._asked.sockets.asking:
                 return False
             self._asked = None
             return True
-        if now_s < self._next_s:
+        if now_s - self._asked_s < every_s:
             return False
-        self._next_s = now_s + self._sockets_s
+        self._asked_s = now_s
         self._meet()
         for pid, tcp in list(self._tcp.items())[:1]:
             # The one that was asked goes to the end of the queue.

@@ -23,6 +23,8 @@ from qos_controller.adapters.sense.throttling import Throttling
 from qos_controller.core.sample import PodUse
 
 AT_ONCE: Final = 4
+RUNS_CORES: Final = 0.1
+"""Who runs so much may have begun to write: the kernel tells of dirty pages two seconds late."""
 _EARLY_S: Final = 0.01
 
 
@@ -56,17 +58,20 @@ class BatchPod:
         self._io.read(now_s)
         written = self._io.written_bytes_per_s
         # Who has no dirty page writes nothing that will reach a disk.
-        dirty = memory is None or memory.dirty_bytes > 0.0
+        cores = self._cpu.read(now_s)
+        dirty = memory is None or memory.dirty_bytes > 0.0 or (cores or 0.0) > RUNS_CORES
         dirtied = self._dirtying.read(now_s) if self._dirtying and dirty else None
+        buffered = None if dirtied is None else max(0.0, dirtied - (written or 0.0))
         if dirtied is not None:
             # Direct writes are in both, so they must not be added up.
             written = max(dirtied, written or 0.0)
         return PodUse(
             uid=self.uid,
-            cpu_cores=self._cpu.read(now_s),
+            cpu_cores=cores,
             throttled_share=self._throttling.read(now_s),
             read_bytes_per_s=self._io.read_bytes_per_s,
             written_bytes_per_s=written,
+            buffered_bytes_per_s=buffered,
             dirty_bytes=None if memory is None else memory.dirty_bytes,
             memory_bytes=None if memory is None else memory.working_set_bytes,
             sent_bytes_per_s=self._traffic.read(now_s),

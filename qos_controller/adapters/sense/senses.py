@@ -116,7 +116,7 @@ class Senses:
         """
         self._layout = layout
         self._every = every or Every()
-        self._cpus = cpus
+        self.cpus = cpus
         self._capacity_cores = capacity_cores or float(len(os.sched_getaffinity(0)))
         self.services = Services()
         self.datagrams = Datagrams(self.services)
@@ -268,6 +268,8 @@ class Senses:
         for stall in (self._cpu, self._io, self._memory):
             if stall.full_share is not None and stall.full_share > _STIRS_SHARE:
                 return True
+        if (self._cpu.some_share or 0.0) > _STIRS_SHARE:
+            return True  # a pause of batch may be due
         disk = self._disk
         return disk is not None and (disk.read_latency_s or 0.0) > _SLOW_READ_S
 
@@ -284,7 +286,7 @@ class Senses:
             network=self._network.read(now_s, self._offline.uses, haste=haste),
             services=heard.services,
             offline=offline,
-            cpus=self._cpus,
+            cpus=self.cpus,
             online=self._online_pods.uses,
         )
 
@@ -299,6 +301,7 @@ class Senses:
             offline_used_cores=offline,
             system_used_cores=system,
             online_full_share=self._cpu.full_share,
+            online_some_share=self._cpu.some_share,
             requests=heard.requests,
             slow_requests=heard.slow,
             memory_pressure_share=self._memory.full_share,
@@ -342,6 +345,9 @@ class Senses:
 
     def _look_at_disk(self, now_s: float) -> DiskSample:
         uses = [use for device in self._devices if (use := device.read(now_s)) is not None]
+        if self._offline_cpu:
+            # Who begins to write is known by it long before the pod's own turn comes.
+            self._meminfo = self._node_memory.read() or self._meminfo
         memory = self._meminfo
         return DiskSample(
             **_busiest(uses),

@@ -17,6 +17,7 @@ import structlog
 
 from qos_controller.adapters.book_file import read_book, write_book
 from qos_controller.adapters.node_pods import NodePod, Promise, TheNode, book_pods
+from qos_controller.app.neighbour.binding import Binding
 from qos_controller.app.neighbour.owners import other_owner
 from qos_controller.core.pods import Book
 from slacktide.clock import Clock
@@ -38,6 +39,7 @@ class Keeping:
     promise: Promise
     clock: Clock
     beside_others: bool = False
+    binding: Binding | None = None  # who gives cores of their own
     pods: Cache[NodePod] = field(default_factory=Cache)
     nodes: Cache[TheNode] = field(default_factory=Cache)
     book: Book | None = None
@@ -89,12 +91,11 @@ class Keeping:
 
     def _now(self) -> Book:
         now_s = self.clock.now_s()
-        return Book(
-            node=self.node,
-            written_s=now_s,
-            pods=book_pods(self.pods, promise=self.promise, now_s=now_s),
-            off=bool(self.other) or any(one.is_off for one in self.nodes),
-        )
+        pods = book_pods(self.pods, promise=self.promise, now_s=now_s)
+        off = bool(self.other) or any(one.is_off for one in self.nodes)
+        if self.binding is not None:
+            pods = self.binding.with_cpus(pods, self.pods, self.book, off=off)
+        return Book(node=self.node, written_s=now_s, pods=pods, off=off)
 
     def _save(self, book: Book) -> None:
         before = self.book

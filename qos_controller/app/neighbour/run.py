@@ -22,10 +22,12 @@ import httpx
 import structlog
 
 from qos_controller.adapters.book_file import NAME as BOOK
+from qos_controller.adapters.cgroups.machine import find_cpus
 from qos_controller.adapters.latency.probes import Probes
 from qos_controller.adapters.node_pods import NodePod, TheNode
 from qos_controller.app.neighbour import evicting as evictions
 from qos_controller.app.neighbour import telling as tellings
+from qos_controller.app.neighbour.binding import Binding
 from qos_controller.app.neighbour.door import Door, opened
 from qos_controller.app.neighbour.evicting import Evicting
 from qos_controller.app.neighbour.following import NAME as DIARY
@@ -65,6 +67,7 @@ class Neighbour:
     telling: Telling
     evicting: Evicting
     reporting: Reporting
+    binding: Binding
     probed: dict[str, float] = field(default_factory=dict)
 
     def pages(self) -> Pages:
@@ -157,6 +160,8 @@ async def _all_of(neighbour: Neighbour) -> None:
         tasks.create_task(neighbour.first_list())
         tasks.create_task(neighbour.telling.run())
         tasks.create_task(neighbour.reporting.run())
+        if settings.note_cpus:
+            tasks.create_task(neighbour.binding.run(neighbour.keeping.pods))
 
 
 @asynccontextmanager
@@ -180,8 +185,16 @@ def _neighbour(settings: NeighbourSettings, client: httpx.AsyncClient, lane: Lan
     following = Following(settings.run_dir / DIARY)
     wishing = Wishing(steady)
     telling = Telling(node, Writer(lane, clock=steady, per_s=tellings.PER_S, burst=tellings.BURST))
+    binding = Binding(
+        find_cpus(),
+        telling,
+        Writer(lane, clock=steady, per_s=tellings.PER_S, burst=tellings.BURST),
+        acts=settings.bind,
+        notes=settings.note_cpus,
+    )
     keeping = Keeping(
         node=node,
+        binding=binding,
         file=settings.run_dir / BOOK,
         promise=Promises(lambda uid, why: _warn(keeping, telling, uid, why)).of,
         clock=wall,
@@ -224,7 +237,7 @@ def _neighbour(settings: NeighbourSettings, client: httpx.AsyncClient, lane: Lan
         pace=settings.pace,
     )
     return Neighbour(
-        settings, keeping, following, wishing, pods, nodes, telling, evicting, reporting
+        settings, keeping, following, wishing, pods, nodes, telling, evicting, reporting, binding
     )
 
 

@@ -29,6 +29,10 @@ class NeighbourSettings:
     """Start though another agent limits batch on this node; off, since two would fight."""
     evict: bool = True
     """Off: wishes are refused, and said."""
+    bind: bool = True
+    """Off: nobody gets cores of its own, since nothing is written to the node."""
+    note_cpus: bool = False
+    """On: the annotation slacktide.io/cpus says which; it takes the right to patch pods."""
     memory_grace_s: float = 10.0
     """When memory runs out nobody can wait for minutes, whatever grace a pod was promised."""
     log_level: str = "info"
