@@ -20,18 +20,19 @@ from qos_controller.core.pods import Pod, Slo
 ONLINE, BATCH = 15, 35
 TICKS = 400
 TICK_S = 0.025
+LOOKS = ("glance", "whole", "pressed")
 
 
 def main() -> None:
     """Each case once."""
     for strays in (False, True):
         for requests_per_tick in (0, 10):
-            for pressed in (False, True):
-                case = {"strays": strays, "requests": requests_per_tick, "pressed": pressed}
-                print(json.dumps(case | _case(strays, requests_per_tick, pressed)))
+            for look in LOOKS:
+                case = {"strays": strays, "requests": requests_per_tick, "look": look}
+                print(json.dumps(case | _case(strays, requests_per_tick, look)))
 
 
-def _case(strays: bool, requests_per_tick: int, pressed: bool) -> dict[str, float]:
+def _case(strays: bool, requests_per_tick: int, look: str) -> dict[str, float]:
     top = f"slacktide-test-{os.getpid()}"
     layout = find_layout(pods_root=top)
     mounts = [mount for mount in {*layout.v1.values(), layout.unified} if mount]
@@ -42,7 +43,7 @@ def _case(strays: bool, requests_per_tick: int, pressed: bool) -> dict[str, floa
                 Path(mount, group).mkdir(parents=True)
         senses = Senses(layout)
         senses.follow(pods, groups)
-        cost_us = _ticks(senses, requests_per_tick, pressed=pressed)
+        cost_us = _ticks(senses, requests_per_tick, look)
         senses.close()
     finally:
         for mount in mounts:
@@ -70,7 +71,7 @@ def _pods(layout: Layout, *, strays: bool) -> tuple[list[Pod], dict[str, str]]:
     return pods, groups
 
 
-def _ticks(senses: Senses, requests_per_tick: int, *, pressed: bool) -> list[float]:
+def _ticks(senses: Senses, requests_per_tick: int, look: str) -> list[float]:
     port = senses.datagrams.listen_udp(port=0)
     costs_us = []
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
@@ -79,7 +80,10 @@ def _ticks(senses: Senses, requests_per_tick: int, *, pressed: bool) -> list[flo
             for _ in range(requests_per_tick):
                 client.send(b"slacktide d/uid-1 12.5")
             began = time.process_time_ns()
-            senses.read(time.monotonic(), pressed=pressed)
+            if look == "glance":
+                senses.stirs(time.monotonic())
+            else:
+                senses.read(time.monotonic(), pressed=look == "pressed")
             costs_us.append((time.process_time_ns() - began) / 1e3)
             time.sleep(TICK_S)
     return costs_us[TICKS // 10 :]

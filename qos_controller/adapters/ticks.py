@@ -67,6 +67,9 @@ class Tick:
 
 
 _values = attrgetter(*Tick.__slots__)
+_TIMES: Final = struct.Struct("<dd")
+_COST: Final = struct.Struct("<f")
+_COST_AT: Final = _TICK.size - _COST.size
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +97,7 @@ class TickWriter:
         finally:
             os.close(fd)
         self._ticks = self._events = 0
+        self._last = bytearray(_TICK.size)
         _HEADER.pack_into(self._map, 0, MAGIC, 0.0, unix_s, os.getpid(), 0, 0)
         fresh.replace(path)
 
@@ -103,11 +107,14 @@ class TickWriter:
 
     def tick(self, tick: Tick) -> None:
         """Adds one tick, and a heartbeat with it."""
-        at = _FIRST_TICK + self._ticks % TICKS * _TICK.size
-        _TICK.pack_into(self._map, at, *_values(tick))
-        self._ticks += 1
-        self._counted()
-        self.beat(tick.monotonic_s)
+        _TICK.pack_into(self._last, 0, *_values(tick))
+        self._add(tick.monotonic_s)
+
+    def again(self, monotonic_s: float, unix_s: float, tick_cost_s: float) -> None:
+        """Adds a tick in which all is as in the one before it, at a third of the cost."""
+        _TIMES.pack_into(self._last, 0, monotonic_s, unix_s)
+        _COST.pack_into(self._last, _COST_AT, tick_cost_s)
+        self._add(monotonic_s)
 
     def event(self, event: Event) -> None:
         """Adds one sentence, cut to the record's length."""
@@ -129,6 +136,13 @@ class TickWriter:
     def close(self) -> None:
         """Lets go of the file; it stays for readers."""
         self._map.close()
+
+    def _add(self, monotonic_s: float) -> None:
+        at = _FIRST_TICK + self._ticks % TICKS * _TICK.size
+        self._map[at : at + _TICK.size] = self._last
+        self._ticks += 1
+        self._counted()
+        self.beat(monotonic_s)
 
     def _counted(self) -> None:
         _COUNTS.pack_into(self._map, _COUNTS_AT, self._ticks, self._events)

@@ -39,6 +39,14 @@ class NodeLaw:
         return self._stages != CALM
 
     @property
+    def at_ease(self) -> bool:
+        """Not pressed, and what online's CPU stall was a moment ago is evidence of nothing."""
+        memory = self._memory
+        if memory is None or self._stages != CALM or memory.cpu.breath.pauses:
+            return False
+        return memory.cpu_level <= 0.5 * self._settings.evident_level
+
+    @property
     def wake_s(self) -> float:
         """When batch's pause ends; long ago where there is none."""
         return NEVER if self._memory is None else self._memory.cpu.breath.pause_until_s

@@ -1,9 +1,12 @@
 """One tick of the fast loop: look, decide, act, write it down; whatever fails, the next tick comes.
 
-Always holds: a fault in one step costs that step of that tick alone, is told once and counted; a
-tick without a decision grows no quota and gives no heartbeat, so that a law that keeps failing is
-met by the watchdog like a loop that stands still; under `observe`, and while the node is switched
-off, nothing is written to the node.
+While nothing is wrong most ticks are a glance at what can hurt at once, for a fifth of the cost;
+as soon as anything stirs, the same tick and those after it look at the whole node.
+Always holds: a glance is enough only where the law is at ease, its last decision asked for nothing,
+nothing stirred for a fifth of a second and no pod came or went for two; a fault in one step costs
+that step of that tick alone, is told once and counted; a tick without a decision grows no quota and
+gives no heartbeat, so that a law that keeps failing is met by the watchdog like a loop that stands
+still; under `observe`, and while the node is switched off, nothing is written to the node.
 """
 
 from __future__ import annotations
@@ -25,6 +28,14 @@ from qos_controller.core.sample import Sample
 STAGES: Final = ("cpu_stage", "disk_stage", "memory_stage", "network_stage")
 TELL_COUNTS_S: Final = 5.0
 """How often the counts go to the metrics."""
+WHOLE_S: Final = 0.2
+"""The longest time between two whole looks."""
+AWAKE_S: Final = 0.2
+"""So long after something stirred each tick looks at all: what is confirmed takes three looks."""
+MOVED_S: Final = 2.0
+"""The same after a pod came: its groups are made one by one, and the book may come later."""
+_EARLY_S: Final = 0.002
+"""A tick is never exactly on time."""
 
 
 class Sensing(Protocol):
@@ -33,8 +44,11 @@ class Sensing(Protocol):
     def know(self, pods: Sequence[Pod], groups: Mapping[str, str]) -> None:
         """These are the pods from now on, and the groups that are in the tree, by UID."""
 
+    def stirs(self, now_s: float) -> bool:
+        """A glance; whether anybody waits or is slow, so that a whole look is due at once."""
+
     def read(self, now_s: float, *, pressed: bool) -> Sample:
-        """One look; what cannot be read is None in it."""
+        """A whole look; what cannot be read is None in it."""
 
     def counts(self) -> dict[str, float]:
         """What was counted since the start, by name."""
@@ -87,6 +101,10 @@ class Judgement(Protocol):
         """Whether something is wrong."""
 
     @property
+    def at_ease(self) -> bool:
+        """Whether nothing is wrong, nor was a moment ago."""
+
+    @property
     def wake_s(self) -> float:
         """When a tick is wanted, be it before its time; long ago: never."""
 
@@ -129,6 +147,8 @@ class Loop:
         self._told_s = -TELL_COUNTS_S
         self._last: Sample | None = None
         self._tick = blank_tick()
+        self._whole_s = self._awake_s = float("-inf")
+        self._looked_s: float | None = None
         self.late_ticks = 0
         self.ticks = 0
 
@@ -153,7 +173,20 @@ class Loop:
         began_s = time.perf_counter()
         parts, faults = self._parts, self._parts.faults
         self.ticks += 1
-        faults.kept("pods", self._look_around, now_s)
+        moved = faults.kept("tree", parts.tree.look, now_s)
+        # A glance that failed has not seen that all is still.
+        stirs = faults.kept("glance", parts.sensing.stirs, now_s) is not False
+        if moved or stirs:
+            self._awake_s = max(self._awake_s, now_s + (MOVED_S if moved else AWAKE_S))
+        elif now_s < self._whole_s:
+            faults.kept("diary", self._write_again, now_s, began_s)
+            return
+        self._whole_tick(now_s, began_s, moved=moved is True)
+
+    def _whole_tick(self, now_s: float, began_s: float, *, moved: bool) -> None:
+        parts, faults = self._parts, self._parts.faults
+        self._whole_s = now_s
+        faults.kept("pods", self._look_around, now_s, moved=moved)
         # A look that failed is the last one again: old news, on which nothing grows.
         sample = faults.kept("sense", self._look, now_s) or self._last
         if self.acts:
@@ -169,17 +202,24 @@ class Loop:
         for action in decision.actions:
             faults.kept("act", self._do, action, decision, now_s)
         faults.kept("diary", self._write_down, sample, decision, now_s, began_s)
+        if self._is_still(decision, now_s):
+            self._whole_s = now_s + WHOLE_S - _EARLY_S
         if now_s - self._told_s >= TELL_COUNTS_S:
             self._told_s = now_s
             faults.kept("counts", self._tell_counts)
 
+    def _is_still(self, decision: NodeDecision, now_s: float) -> bool:
+        """Whether glances are enough for a while; an eviction's answer is waited for awake."""
+        if decision.actions or self._tick.frozen or self._parts.wishes.waiting:
+            return False
+        return self._parts.law.at_ease and now_s >= self._awake_s
+
     def _look(self, now_s: float) -> Sample:
         return self._parts.sensing.read(now_s, pressed=self._parts.law.pressed)
 
-    def _look_around(self, now_s: float) -> None:
+    def _look_around(self, now_s: float, *, moved: bool) -> None:
         """Who is here: the book says what they are, the tree where."""
         parts, book = self._parts, self._parts.book()
-        moved = parts.tree.look(now_s)
         if book is not None:
             self._book = book
             self._switch(now_s)
@@ -234,12 +274,17 @@ class Loop:
         parts, tick = self._parts, self._tick
         for event in parts.law.told(decision, now_s):
             parts.diary.event(event)
-        see(tick, sample)
+        before_s, self._looked_s = self._looked_s, now_s
+        see(tick, sample, sample.signals.covered_s if before_s is None else now_s - before_s)
         tick.monotonic_s, tick.unix_s = now_s, time.time()
         parts.law.describe(tick, decision)
         tick.frozen = parts.acting.frozen_share(now_s) if self.acts else 0.0
         tick.tick_cost_s = time.perf_counter() - began_s
         parts.diary.tick(tick)
+
+    def _write_again(self, now_s: float, began_s: float) -> None:
+        """After a glance all is still as it was told last."""
+        self._parts.diary.again(now_s, time.time(), time.perf_counter() - began_s)
 
     def _tell_counts(self) -> None:
         parts = self._parts
@@ -267,8 +312,8 @@ def blank_tick() -> Tick:
     return Tick(**(values | dict.fromkeys(STAGES, 0)))
 
 
-def see(tick: Tick, sample: Sample) -> None:
-    """What the senses saw, into the record; None becomes NaN."""
+def see(tick: Tick, sample: Sample, lasted_s: float) -> None:
+    """What the senses saw, into the record; None becomes NaN. Requests came in `lasted_s`."""
     signals, nan = sample.signals, float("nan")
     tick.online_used_cores = signals.online_used_cores
     tick.offline_used_cores = signals.offline_used_cores
@@ -276,8 +321,8 @@ def see(tick: Tick, sample: Sample) -> None:
     tick.online_full_share = _known(signals.online_full_share)
     tick.latency_s = _known(sample.latency_s)
     tick.io_full_share = _known(signals.io_pressure_share)
-    requests, covered_s = signals.requests, signals.covered_s
-    tick.requests_per_s = nan if requests is None or covered_s <= 0.0 else requests / covered_s
+    requests = signals.requests
+    tick.requests_per_s = nan if requests is None or lasted_s <= 0.0 else requests / lasted_s
     tick.slow_share = signals.slow_requests / requests if requests else nan
     memory = sample.memory
     if memory is not None and memory.capacity_bytes > 0.0:

@@ -48,6 +48,10 @@ class NodeSenses:
         self._senses.cpus = side_by_side(c for c in self._cpus if not batch or c.cpu in batch)
         self._senses.follow(pods, groups)
 
+    def stirs(self, now_s: float) -> bool:
+        """A glance; whether it asks for a whole look."""
+        return self._senses.stirs(now_s)
+
     def read(self, now_s: float, *, pressed: bool) -> Sample:
         """One look; closer while something is wrong."""
         return self._senses.read(now_s, pressed=pressed)

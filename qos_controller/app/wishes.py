@@ -57,6 +57,11 @@ class Wishes:
         if action.cause == "memory":
             self._due.setdefault(action.task, now_s + MEMORY_ANSWER_S)
 
+    @property
+    def waiting(self) -> bool:
+        """Whether an eviction for memory is not answered yet."""
+        return bool(self._due)
+
     def unanswered(self, now_s: float) -> list[str]:
         """Pods whose second is over; each is named once."""
         if not self._due:

@@ -127,7 +127,7 @@ def test_the_law_tells_a_sentence_only_where_a_stage_changes_and_fills_the_tick(
         )
         decision = law.decide(sample, now_s)
         told += law.told(decision, now_s)
-        see(tick, sample)
+        see(tick, sample, 0.025)
         law.describe(tick, decision)
     assert told
     assert len(told) <= 8

@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from qos_controller.adapters.ticks import Event, Tick, TickReader, TickWriter
 from qos_controller.app.book_watch import BookWatch
 from qos_controller.app.faults import Faults
 from qos_controller.app.law import NodeLaw
-from qos_controller.app.loop import Judgement, Loop, Parts
+from qos_controller.app.loop import WHOLE_S, Judgement, Loop, Parts
 from qos_controller.app.wishes import MEMORY_ANSWER_S, Wishes
 from qos_controller.core.decision import Action, Evict, Reason, SetOpen, SetQuota, Verdict
 from qos_controller.core.node import NodeDecision, Verdicts, begin_node
@@ -43,12 +44,21 @@ class Eyes:
     batch_cores: float = 0.25
     known: tuple[Pod, ...] = ()
     groups: dict[str, str] = field(default_factory=dict)
+    stirred: bool = True
+    glance: Callable[[], None] = lambda: None
+    looks: list[float] = field(default_factory=list)
 
     def know(self, pods: Sequence[Pod], groups: Mapping[str, str]) -> None:
         self.known, self.groups = tuple(pods), dict(groups)
 
+    def stirs(self, now_s: float) -> bool:
+        del now_s
+        self.glance()
+        return self.stirred
+
     def read(self, now_s: float, *, pressed: bool) -> Sample:
         del pressed
+        self.looks.append(now_s)
         self.before()
         signals = Signals(
             sampled_s=now_s,
@@ -75,6 +85,7 @@ class Hands:
 
     before: Callable[[], None] = lambda: None
     did: list[object] = field(default_factory=list)
+    frozen: float = 0.5
 
     def know(self, book: Book, tree: Mapping[str, PodGroup], now_s: float) -> None:
         del tree, now_s
@@ -97,7 +108,7 @@ class Hands:
 
     def frozen_share(self, now_s: float) -> float:
         del now_s
-        return 0.5
+        return self.frozen
 
     def counts(self) -> dict[str, float]:
         return {"writes": 1}
@@ -124,6 +135,8 @@ class Judge:
     before: Callable[[], None] = lambda: None
     forgot: int = 0
     pressed: bool = False
+    at_ease: bool = True
+    wake_s: float = -math.inf
 
     def decide(self, sample: Sample, now_s: float) -> NodeDecision:
         self.before()
@@ -408,6 +421,85 @@ def test_a_pod_that_appears_in_the_tree_is_known_in_the_same_tick(
     agent.ticks()
     assert agent.eyes.groups == {"new": "kubepods/besteffort/podnew"}
     assert agent.hands.did[-2:] == [("know", ()), "tend"]
+
+
+@pytest.fixture
+def still(make: Callable[..., Agent]) -> Agent:
+    """Nothing has stirred for a while, and the last tick was a glance."""
+    agent = make()
+    agent.eyes.stirred, agent.hands.frozen = False, 0.0
+    agent.ticks(3)
+    assert len(agent.eyes.looks) == 1
+    return agent
+
+
+def test_while_nothing_stirs_one_tick_in_eight_is_a_whole_look(still: Agent) -> None:
+    still.ticks(80)
+    gaps_s = [after - before for before, after in pairwise(still.eyes.looks)]
+    assert gaps_s == pytest.approx([WHOLE_S] * 10)
+    diary = still.diary()
+    assert diary.heartbeat_s == still.now_s
+    ticks = diary.ticks()
+    assert len(ticks) == 83
+    assert all(tick.online_used_cores == 0.5 for tick in ticks)
+    # 40 requests came in each whole look.
+    assert sum(tick.requests_per_s for tick in ticks[-8:]) * PERIOD_S == pytest.approx(40)
+    diary.close()
+
+
+def test_what_stirs_is_looked_at_in_the_same_tick_and_for_a_while(still: Agent) -> None:
+    still.eyes.stirred = True
+    still.ticks()
+    assert still.eyes.looks[-1] == still.now_s
+    still.eyes.stirred = False
+    still.ticks(7)
+    assert len(still.eyes.looks) == 1 + 8
+
+
+def test_a_pod_that_comes_is_known_at_once_and_watched_until_it_is_whole(still: Agent) -> None:
+    still.tree.pods = {"new": PodGroup("new", "besteffort", "kubepods/besteffort/podnew")}
+    still.tree.moved = True
+    still.ticks()
+    assert still.eyes.groups == {"new": "kubepods/besteffort/podnew"}
+    write_book(still.run_dir / "pods.json", book(uid="new"))
+    still.ticks()
+    assert [pod.uid for pod in still.eyes.known] == ["new"]
+
+
+def never_at_ease(agent: Agent) -> None:
+    agent.judge.at_ease = False
+
+
+def always_acting(agent: Agent) -> None:
+    agent.judge.says = [(SetQuota(1.0),)] * 99
+
+
+def always_frozen(agent: Agent) -> None:
+    agent.hands.frozen = 0.5
+
+
+def blind_at_a_glance(agent: Agent) -> None:
+    agent.eyes.glance = fail
+
+
+@pytest.mark.parametrize(
+    "kept_awake", [never_at_ease, always_acting, always_frozen, blind_at_a_glance]
+)
+def test_a_glance_is_not_enough_where(
+    make: Callable[..., Agent], kept_awake: Callable[[Agent], None]
+) -> None:
+    agent = make()
+    agent.eyes.stirred, agent.hands.frozen = False, 0.0
+    kept_awake(agent)
+    agent.ticks(20)
+    assert len(agent.eyes.looks) == 20
+
+
+def test_an_eviction_for_memory_is_waited_for_awake(make: Callable[..., Agent]) -> None:
+    agent = make(says=[(evict(),)])
+    agent.eyes.stirred, agent.hands.frozen = False, 0.0
+    agent.ticks(20)
+    assert len(agent.eyes.looks) == 20
 
 
 def test_the_counts_are_told_every_few_seconds(make: Callable[..., Agent]) -> None:

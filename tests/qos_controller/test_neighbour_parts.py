@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -12,15 +13,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from qos_controller.adapters.book_file import write_book
 from qos_controller.adapters.node_pods import NodePod
-from qos_controller.adapters.ticks import Event, Tick, TickWriter
+from qos_controller.adapters.ticks import Event, Tick, TickReader, TickWriter
 from qos_controller.app.neighbour.following import Following
+from qos_controller.app.neighbour.keeping import Keeping
 from qos_controller.app.neighbour.metrics import Page
 from qos_controller.app.neighbour.owners import other_owner
 from qos_controller.app.neighbour.promises import Promises
 from qos_controller.app.neighbour.wishing import Wishing, flat
-from qos_controller.core.pods import Feed, Slo
-from slacktide.clock import SteadyClock
+from qos_controller.core.pods import Book, Feed, Slo
+from slacktide.clock import SteadyClock, WallClock
 from slacktide.contract import ANNOTATION_LATENCY_FROM, ANNOTATION_SLO
 
 
@@ -53,6 +56,33 @@ def test_what_online_lost_is_summed_over_ticks(tmp_path: Path) -> None:
     assert (lost.requests, lost.slow_requests) == pytest.approx((200, 5))
     seen.close()
     diary.close()
+
+
+def test_a_tick_again_differs_in_its_times_and_its_cost_alone(tmp_path: Path) -> None:
+    diary = TickWriter(tmp_path / "ticks", unix_s=1.0)
+    diary.tick(tick(1.0, stage=3, latency_s=0.25, tick_cost_s=0.5))
+    diary.again(1.025, 2_000.0, 0.125)
+    reader = TickReader(tmp_path / "ticks")
+    first, again = reader.ticks()
+    assert again == replace(first, monotonic_s=1.025, unix_s=2_000.0, tick_cost_s=0.125)
+    assert reader.heartbeat_s == 1.025
+    reader.close()
+    diary.close()
+
+
+def test_the_book_of_another_is_read_again_only_where_it_is_another(tmp_path: Path) -> None:
+    file = tmp_path / "pods.json"
+    keeping = Keeping(node="n", file=file, promise=lambda *_: (None, None), clock=WallClock())
+    keeping.begin()
+    assert keeping.book is None
+    for written_s in (1.0, 2.0):
+        write_book(file, Book(node="n", written_s=written_s))
+        keeping.begin()
+        known = keeping.book
+        assert known is not None
+        assert known.written_s == written_s
+        keeping.begin()
+        assert keeping.book is known
 
 
 def test_a_diary_that_was_begun_anew_is_followed(tmp_path: Path) -> None:

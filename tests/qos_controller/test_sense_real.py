@@ -371,6 +371,35 @@ def test_what_was_not_looked_at_in_a_tick_is_not_told_again(node: Node, senses: 
     assert all(len(sample.offline) in {0, 1} for sample in samples)
 
 
+def test_a_glance_asks_for_a_whole_look_where_an_answer_was_late_or_nearly(
+    node: Node, senses: Senses
+) -> None:
+    pods, groups = book(node)
+    senses.follow([replace(pods[0], slo=Slo(bound_s=0.1)), pods[1]], groups)
+    told = senses.services.get(pods[0].uid)
+    assert told is not None
+    senses.read(1.0)
+    for tick, (latency_s, near) in enumerate([(0.07, False), (0.09, True), (0.11, True)]):
+        told.add(latency_s)
+        assert senses.stirs(2.0 + tick) is near
+        assert senses.stirs(2.1 + tick) is near
+        (service,) = senses.read(2.1 + tick).services
+        assert service.latency_s == latency_s
+    assert not senses.stirs(9.0)
+
+
+def test_what_a_glance_saw_of_the_disk_is_told_with_the_next_whole_look(
+    node: Node, senses: Senses
+) -> None:
+    pods, groups = book(node)
+    senses.follow(pods, groups)
+    senses.read(1.0)
+    for tick in range(1, 8):
+        senses.stirs(1.0 + tick * 0.025)
+    assert senses.read(1.2).disk is not None
+    assert senses.read(1.201).disk is None
+
+
 def test_a_pod_whose_owner_said_no_is_in_no_tuple(node: Node, senses: Senses) -> None:
     pods, groups = book(node)
     senses.follow([pods[0], replace(pods[1], managed=False)], groups)

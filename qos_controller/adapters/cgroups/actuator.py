@@ -19,6 +19,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 from qos_controller.adapters.cgroups.cpusets import DEFAULT_STATE, Cpusets
@@ -64,7 +65,10 @@ _LEARNING_S: Final = 2.0
 _MAKING_S: Final = 2.0
 """How long a pod's groups may take to be there in every hierarchy."""
 _RETRY_S: Final = 0.1
+_UPKEEP_S: Final = 0.09
+"""A tenth of a second, a tick early: all pods are gone through each time."""
 _SWEEP_S: Final = 5.0
+_SWEPT_AT_ONCE: Final = 4
 _RESPLIT_S: Final = 1.0
 
 
@@ -118,7 +122,7 @@ class Actuator:
         self._wanted: dict[str, Standing] = {}
         self._orders: dict[type[Action], Action] = {}
         """What was last said to all batch pods, by kind: newcomers follow."""
-        self._resplit_s = float("-inf")
+        self._resplit_s = self._upkept_s = float("-inf")
 
     @property
     def frozen(self) -> tuple[str, ...]:
@@ -201,7 +205,9 @@ class Actuator:
     def tick(self, now_s: float) -> tuple[Drift, ...]:
         """Thaws who is due, tries again what was not there yet, reads some files back."""
         self._freezes.thaw_due(now_s)
-        self._upkeep(now_s)
+        if now_s - self._upkept_s >= _UPKEEP_S:
+            self._upkept_s = now_s
+            self._upkeep(now_s)
         found = self._drift.check(now_s)
         for drift in found:
             self._heard(drift)
@@ -328,7 +334,7 @@ class Actuator:
         return outcome
 
     def _upkeep(self, now_s: float) -> None:
-        """One pod's processes at most a tick; groups that were not there; the unknown."""
+        """A few pods' processes; groups that were not there; the unknown."""
         for uid, seen in self._seen.items():
             if seen.retry_s <= now_s:
                 self._stand(seen, now_s)
@@ -336,12 +342,14 @@ class Actuator:
                 self._aim(now_s)
         if now_s - self._resplit_s >= _RESPLIT_S and len(self.targets.pods) > 1:
             self._resplit(now_s)
-        for uid, standing in self._wanted.items():
-            found = self._seen.get(uid)
-            if found is not None and now_s - found.swept_s >= _SWEEP_S:
-                found.swept_s = now_s
-                self._standings.sweep(found.group, standing)
-                return
+        due = (
+            (found, standing)
+            for uid, standing in self._wanted.items()
+            if (found := self._seen.get(uid)) is not None and now_s - found.swept_s >= _SWEEP_S
+        )
+        for found, standing in islice(due, _SWEPT_AT_ONCE):
+            found.swept_s = now_s
+            self._standings.sweep(found.group, standing)
 
     def _heard(self, drift: Drift) -> None:
         """A quota that its owner changed is what it asks for from now on."""

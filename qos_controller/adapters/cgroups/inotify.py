@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import select
 import struct
 from typing import Final
 
@@ -31,6 +32,9 @@ class DirectoryWatch:
         self.fd: int = _libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
         if self.fd < 0:
             raise OSError(ctypes.get_errno(), "inotify_init1: raise fs.inotify.max_user_instances")
+        # Without news a read would answer with an exception, which costs more than this question.
+        self._waiting = select.poll()
+        self._waiting.register(self.fd, select.POLLIN)
         self._paths: dict[int, str] = {}
         self._watches: dict[str, int] = {}
 
@@ -49,11 +53,8 @@ class DirectoryWatch:
         """Directories whose subdirectories changed, and whether some news were lost."""
         changed: set[str] = set()
         lost = False
-        while True:
-            try:
-                told = os.read(self.fd, _READ_BYTES)
-            except BlockingIOError:
-                return changed, lost
+        while self._waiting.poll(0):
+            told = os.read(self.fd, _READ_BYTES)
             at = 0
             while at < len(told):
                 watch, mask, _, length = _EVENT.unpack_from(told, at)
@@ -63,6 +64,7 @@ class DirectoryWatch:
                     self._watches.pop(self._paths.pop(watch, ""), None)
                 elif mask & _IS_DIRECTORY and watch in self._paths:
                     changed.add(self._paths[watch])
+        return changed, lost
 
     def close(self) -> None:
         """Ends all watches."""

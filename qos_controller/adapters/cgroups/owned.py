@@ -46,6 +46,7 @@ _KINDS: Final = (
     "process",
     "node",
 )
+_RANK: Final = {kind: rank for rank, kind in enumerate(_KINDS)}
 _GONE: Final = frozenset({"ENOENT", "ENODEV", "ESRCH", "ESTALE"})
 
 
@@ -62,7 +63,7 @@ class Owned:
     @property
     def order(self) -> tuple[int, int]:
         """By kind; quotas of children before those of their parents."""
-        return _KINDS.index(self.kind), -self.path.count("/")
+        return _RANK[self.kind], -self.path.count("/")
 
 
 @dataclass(frozen=True, slots=True)

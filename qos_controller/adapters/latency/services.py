@@ -18,6 +18,8 @@ from qos_controller.core.pods import Pod, Slo
 from qos_controller.core.sample import ServiceSample
 
 STALE_S: Final = 5.0
+NEAR_SHARE: Final = 0.8
+"""An answer that took this much of the bound is near it."""
 
 
 class Service:
@@ -48,6 +50,11 @@ class Service:
             self._inbox.append(self)
         self.requests += requests
         self.slow += slow
+
+    @property
+    def near_bound(self) -> bool:
+        """Whether an answer since the last tick came late, or nearly so."""
+        return self.slow > 0 or (self.worst_s or 0.0) > NEAR_SHARE * self._bound_s
 
     def take(self) -> ServiceSample:
         """What came, and begins anew."""
@@ -102,6 +109,11 @@ class Services:
     def get(self, uid: str) -> Service | None:
         """That of one pod; None where it promised nothing."""
         return self._by_uid.get(uid)
+
+    @property
+    def near_bound(self) -> bool:
+        """Whether some service is, by what was told since `take`."""
+        return any(service.near_bound for service in self._inbox)
 
     def __len__(self) -> int:
         return len(self._by_uid)

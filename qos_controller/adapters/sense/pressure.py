@@ -46,9 +46,11 @@ class Pressure:
             return
         self._next_s = now_s + SHORTEST_S
         text = self._file.read() or b""
-        some, _, full = text.partition(b"\nfull ")
-        self.some_share = _share(self._some.see(_total(some), now_s, still_s=still_s))
-        self.full_share = _share(self._full.see(_total(full), now_s, still_s=still_s))
+        full_at = text.find(b"\nfull ")
+        some = _total(text, 0, full_at if full_at >= 0 else len(text))
+        full = _total(text, full_at, len(text)) if full_at >= 0 else None
+        self.some_share = _share(self._some.see(some, now_s, still_s=still_s))
+        self.full_share = _share(self._full.see(full, now_s, still_s=still_s))
 
     def read_some(self, now_s: float) -> float | None:
         """As `read`, for `some` alone; a file is read either way, never both."""
@@ -56,7 +58,7 @@ class Pressure:
             self._next_s = now_s + SHORTEST_S
             text = self._file.read() or b""
             end = text.find(b"\n")
-            some = _total(text if end < 0 else text[:end])
+            some = _total(text, 0, end if end >= 0 else len(text))
             self.some_share = _share(self._some.see(some, now_s))
         return self.some_share
 
@@ -65,10 +67,10 @@ class Pressure:
         self._file.close()
 
 
-def _total(line: bytes) -> int | None:
-    """The counter at a line's end, microseconds."""
-    at = line.rfind(_TOTAL)
-    return None if at < 0 else only_number(line[at + len(_TOTAL) :])
+def _total(text: bytes, start: int, end: int) -> int | None:
+    """The counter at the end of the line that lies between the two, microseconds."""
+    at = text.rfind(_TOTAL, start, end)
+    return None if at < 0 else only_number(text[at + len(_TOTAL) : end])
 
 
 def _share(microseconds_per_s: float | None) -> float | None:

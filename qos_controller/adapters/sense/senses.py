@@ -1,13 +1,14 @@
-"""All that the agent senses, put together: one look at the node a tick.
+"""All that the agent senses, put together: a glance a tick, and a whole look where it asks for one.
 
-Cheap signals are read every tick, dear ones when their turn comes, and four times as often while
-the law says that something is wrong. Always holds: files are opened in `follow`, and in `read` only
-those that were missing; what could not be read is None; a pod without an entry in the book is
-online.
+What can hurt at once (latencies, the stall of CPU, disk and memory, the disk's own latency) is
+glanced at every tick or when its turn comes; the rest is read in whole looks, and everything four
+times as often while the law says that something is wrong. Always holds: files are opened in
+`follow`, and later only those that were missing; what could not be read is None; a pod without an
+entry in the book is online.
 Times are the caller's monotonic seconds.
-Cost, 15 online and 35 batch pods, CPU time a tick of 25 ms (bench/senses_cost.py): 40 us in calm
-and 85 us under pressure with a warm cache, 200 and 350 us on a machine whose two CPUs are both busy
-with other work. Each datagram adds 6 us warm, 13 us cold.
+Cost, 15 online and 35 batch pods, CPU time (bench/senses_cost.py): a glance 12 us with a warm
+cache, a whole look 40 us in calm and 85 us under pressure; in a loop that sleeps 25 ms between two
+ticks five to eight times as much. Each datagram adds 6 us warm, 13 us cold.
 """
 
 from __future__ import annotations
@@ -47,18 +48,22 @@ class Every:
     """CPU use of online, batch and the system."""
     throttling_s: float = 0.5
     disk_s: float = 0.1
-    memory_s: float = 0.25
+    memory_s: float = 0.2
     batch_pod_s: float = 0.1
     """A round of all batch pods takes this long a pod, and a quarter of a second at least."""
     batch_round_s: float = 0.25
-    online_pod_s: float = 5.0
+    online_pod_s: float = 15.0
     """Threads, load and run delay of pods with an SLO."""
-    sent_s: float = 0.25
+    sent_s: float = 0.2
     sockets_s: float = 5.0
     haste: float = 4.0
 
 
 _RARE_S: Final = 0.1
+_STIRS_SHARE: Final = 0.05
+"""Half of the stall that any law calls harm: below it nothing has to be looked into."""
+_SLOW_READ_S: Final = 0.001
+"""Reads that take no longer are never called harm."""
 
 
 class _Turn:
@@ -143,7 +148,11 @@ class Senses:
         self._used = (0.0, 0.0, 0.0)
         self._disk_turn, self._memory_turn = _Turn(self._every.disk_s), _Turn(self._every.memory_s)
         self._meminfo: NodeMemory | None = None
-        self._read_s: float | None = None
+        self._glanced_s: float | None = None
+        self._covered_s = 0.0
+        self._haste = 1.0
+        self._disk: DiskSample | None = None
+        """Looked at, and not told yet."""
         self._memory_sample: MemorySample | None = None
 
     def follow(
@@ -175,14 +184,14 @@ class Senses:
         self.services.follow(pods)
         self.datagrams.follow(pods)
 
-    def read(self, now_s: float, *, pressed: bool = False) -> Sample:
-        """One look; the mean since the look before, where a signal tells no other time.
+    def stirs(self, now_s: float) -> bool:
+        """A glance: whether somebody online waits or is served slowly, so that more must be known.
 
-        Args:
-            now_s: Monotonic seconds.
-            pressed: The law is above stage 0: look closer.
+        Of stall and latency nothing is seen later than with a whole look each tick.
         """
-        haste = self._every.haste if pressed else 1.0
+        haste = self._haste
+        self._covered_s = 0.0 if self._glanced_s is None else now_s - self._glanced_s
+        self._glanced_s = now_s
         self.datagrams.read()
         self._throttling.read(now_s, haste=haste)
         self._cpu.read(now_s, self._throttling.share)
@@ -190,12 +199,26 @@ class Senses:
             self._io.read(now_s)
         if self._memory_stall_turn.has_come(now_s, haste):
             self._memory.read(now_s)
+        if self._disk_turn.has_come(now_s, haste):
+            self._disk = self._look_at_disk(now_s)
+        return self._anybody_waits() or self.services.near_bound
+
+    def read(self, now_s: float, *, pressed: bool = False) -> Sample:
+        """One whole look; the mean since the look before, where a signal tells no other time.
+
+        Args:
+            now_s: Monotonic seconds.
+            pressed: The law is above stage 0: look closer.
+        """
+        haste = self._haste = self._every.haste if pressed else 1.0
+        if self._glanced_s != now_s:
+            self.stirs(now_s)
         if self._use_turn.has_come(now_s, haste):
             self._used = self._cpu_use(now_s)
         if self._rare_turn.has_come(now_s, 1.0):
             self._online_pods.read(now_s, self._throttling.share)
         memory = self._look_at_memory() if self._memory_turn.has_come(now_s, haste) else None
-        disk = self._look_at_disk(now_s) if self._disk_turn.has_come(now_s, haste) else None
+        disk, self._disk = self._disk, None
         return self._sample(now_s, disk, memory, haste)
 
     def close(self) -> None:
@@ -241,6 +264,15 @@ class Senses:
             before[gone].close()
         self._offline_cpu = {group: before.get(group) or CpuUse(layout, group) for group in groups}
 
+    def _anybody_waits(self) -> bool:
+        for stall in (self._cpu, self._io, self._memory):
+            if stall.full_share is not None and stall.full_share > _STIRS_SHARE:
+                return True
+        if (self._cpu.some_share or 0.0) > _STIRS_SHARE:
+            return True  # a pause of batch may be due
+        disk = self._disk
+        return disk is not None and (disk.read_latency_s or 0.0) > _SLOW_READ_S
+
     def _sample(
         self, now_s: float, disk: DiskSample | None, memory: MemorySample | None, haste: float
     ) -> Sample:
@@ -261,11 +293,9 @@ class Senses:
     def _signals(self, now_s: float, heard: Heard) -> Signals:
         online, offline, system = self._used
         memory = self._memory_sample
-        covered_s = 0.0 if self._read_s is None else now_s - self._read_s
-        self._read_s = now_s
         return Signals(
             sampled_s=now_s,
-            covered_s=covered_s,
+            covered_s=self._covered_s,
             capacity_cores=self._capacity_cores,
             online_used_cores=online,
             offline_used_cores=offline,

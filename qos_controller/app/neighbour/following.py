@@ -32,7 +32,10 @@ class Following:
     stages: Stages = field(default_factory=Stages)
     since_s: float = 0.0
     reason: str = ""
-    lost: OnlineLost = field(default_factory=OnlineLost)
+    watched_s: float = 0.0
+    stalled_s: float = 0.0
+    requests: float = 0.0
+    slow_requests: float = 0.0
     events: Counter[str] = field(default_factory=Counter)
     ticks: int = 0
     worst_tick_cost_s: float = 0.0
@@ -43,6 +46,16 @@ class Following:
     reader: TickReader | None = None
     _inode: int = 0
     _seen: tuple[int, int] = (0, 0)
+
+    @property
+    def lost(self) -> OnlineLost:
+        """What online lost so far."""
+        return OnlineLost(
+            watched_s=self.watched_s,
+            stalled_s=self.stalled_s,
+            requests=self.requests,
+            slow_requests=self.slow_requests,
+        )
 
     @property
     def beat_age_s(self) -> float:
@@ -110,12 +123,10 @@ class Following:
 
     def _count(self, tick: Tick, lasted_s: float) -> None:
         requests = _known(tick.requests_per_s) * lasted_s
-        self.lost = OnlineLost(
-            watched_s=self.lost.watched_s + lasted_s,
-            stalled_s=self.lost.stalled_s + _known(tick.online_full_share) * lasted_s,
-            requests=self.lost.requests + requests,
-            slow_requests=self.lost.slow_requests + requests * _known(tick.slow_share),
-        )
+        self.watched_s += lasted_s
+        self.stalled_s += _known(tick.online_full_share) * lasted_s
+        self.requests += requests
+        self.slow_requests += requests * _known(tick.slow_share)
 
 
 def _known(value: float) -> float:

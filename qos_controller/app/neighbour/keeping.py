@@ -49,11 +49,19 @@ class Keeping:
     listed: Callable[[], bool] = lambda: False
     written_anew: asyncio.Event = field(default_factory=asyncio.Event)
     _next: asyncio.TimerHandle | None = None
+    _stored: tuple[int, int, int] = (0, 0, 0)  # the file that `begin` read last
 
     def begin(self) -> None:
-        """Starts from the stored book, where there is one of this node."""
+        """Starts from the stored book, where there is one of this node that was not read yet."""
         try:
+            found = self.file.stat()
+            seen = (found.st_ino, found.st_mtime_ns, found.st_size)
+            if seen == self._stored:
+                return
+            self._stored = seen
             stored = read_book(self.file)
+        except OSError:
+            return
         except BadInput as why:
             log.debug("no stored book", why=str(why))
             return
