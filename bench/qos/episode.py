@@ -79,7 +79,9 @@ def play(rig: Rig, arm: Arm, *, load: int, rate_per_s: float, repeat: int, seed:
     rig.end_batch()
     if gate is not None:
         gate.wait()
-    client.wait()
+    if client.wait():
+        said = (rig.folder / "client.log").read_text(errors="replace")
+        raise ChildProcessError(f"the client ended with {client.returncode}: {said}")
     record = Record(
         scene=scene.name,
         arm=arm.name,

@@ -193,7 +193,9 @@ class Rig:
         command += [str(file), str(answers)]
         if self.wire:
             command = [*self.wire.outside, *command]
-        return self.client.start(command, environment={"PYTHONPATH": str(HERE)})
+        with (self.folder / "client.log").open("wb") as log:
+            environment = {"PYTHONPATH": str(HERE)}
+            return self.client.start(command, environment=environment, output=log.fileno())
 
     def online_alive(self) -> bool:
         """False once, where the kernel killed it; it is started anew."""

@@ -228,7 +228,7 @@ class BreathSettings:
 
     enabled: bool = True
     """Only an idle CPU pulls online's waiting tasks over."""
-    spared_share: float = 0.2
+    spared_share: float = 0.12
     """Of the time that online waits with room elsewhere: a kernel that balances has less."""
     pause_s: float = 0.012
     """Length of a pause: three ticks of a kernel with HZ=250, so that its balancer runs."""

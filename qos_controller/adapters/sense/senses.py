@@ -44,7 +44,7 @@ class Every:
 
     stall_s: float = 0.05
     """I/O and memory stall, in turn; CPU stall is read every tick."""
-    use_s: float = 0.05
+    use_s: float = 0.025
     """CPU use of online, batch and the system."""
     throttling_s: float = 0.5
     disk_s: float = 0.1
