@@ -6,8 +6,8 @@
 
 Always holds: the watchdog is there before the loop; a child that ends is started again, after 0.1 s
 at first and 5 s at most; a loop whose heart stood still for 10 s is killed and started again; told
-to end, this ends within a second, with the node put back by the loop, or by the watchdog's code
-where the loop cannot.
+to end, this ends within a second, with the node put back by the loop, or by this process where the
+loop cannot.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from typing import Final
 from qos_controller.adapters.ticks import TickReader
 from qos_controller.app import watchdog
 from qos_controller.app.own_process import cpu_trees, join, leave, trees
+from qos_controller.app.restoring import put_back_left
 from qos_controller.app.settings import AgentSettings, to_argument
 from slacktide.errors import BadInput
 
@@ -152,10 +153,11 @@ class ProcessTree:
         """The loop puts everything back; then the watchdog has nothing left to guard."""
         whole = await self._end("loop")
         if not whole and watchdog.is_owner(self._settings.run_dir):
-            self._say("the loop did not end in time: the watchdog's code puts everything back")
+            self._say("the loop did not put everything back: it is done in its place")
             # A ledger that is none must not keep the others from ending.
             with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-                watchdog.restore(self._settings.run_dir)
+                for said in put_back_left(self._settings.run).said:
+                    self._say(said)
         await self._end("watchdog")
         leave(self._watchdog_group, self._trees)
         if self._settings.own_group:

@@ -42,6 +42,11 @@ def restore_node(run_dir: Path) -> Outcome:
             f"an agent (process {pid}) is at work and would write it all again: annotate the node "
             "with slacktide.io/agent=off, which restores everything too, or stop the agent first"
         )
+    return put_back_left(run_dir)
+
+
+def put_back_left(run_dir: Path) -> Outcome:
+    """As `restore_node`, for who knows that no loop runs."""
     files = _restore_files(run_dir)
     sent = _restore_egress(run_dir)
     return Outcome((*files.said, *sent.said), files.whole and sent.whole)

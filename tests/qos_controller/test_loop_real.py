@@ -128,6 +128,17 @@ def test_the_start_after_a_crash_of_everything_puts_back_what_the_crash_left(
     assert "files of a former agent put back" in node.said()
 
 
+def test_told_to_end_while_the_loop_is_dead_it_puts_all_back_in_its_place(node: OwnNode) -> None:
+    before = node.snapshot()
+    agent = node.start(REHEARSING)
+    does_its_worst(node)
+    (node.run_dir / FLAG).unlink()
+    os.kill(node.pids()["loop"], signal.SIGKILL)
+    agent.terminate()
+    assert agent.wait(timeout=20) == 0
+    assert node.snapshot() == before
+
+
 def test_killed_ten_times_at_random_moments_it_is_thawed_and_safe_within_three_seconds(
     node: OwnNode,
 ) -> None:
