@@ -8,7 +8,7 @@ moves work to where there is room would run online on every CPU, so its `some` s
 more than the share of the node that it and the system use. S beyond that is waiting that batch's
 CPU could have spared. A pause of 12 ms, three ticks of the scheduler, ends it (docs/benchmarks.md).
 Where pauses must come often, batch is also limited to less and less of what online leaves, dealt
-out in slices of 20 ms, and gets it back as they become rare.
+out in slices of 20 ms; it gets that back as they become rare, and whoever comes next finds it too.
 Always holds: no pause where batch does not run; a pause after which online waits on is repeated
 after twice the time each, so that batch loses little where the kernel has reasons of its own;
 between pauses batch has at least `least_share` of what online left in the mean; no quota where no
@@ -77,11 +77,11 @@ def next_breath(
     if before.used_cores is not None:
         weight = 1.0 - math.exp(-dt_s / settings.mean_s)
         mean = before.used_cores + weight * (room.used_cores - before.used_cores)
-    if not room.batch_is_here:
-        return Breath(used_cores=mean)
     share = before.share
     if share < 1.0 and now_s - before.pause_until_s > settings.often_s:
         share = min(1.0, share + settings.growth_per_s * dt_s)
+    if not room.batch_is_here:
+        return Breath(share=share, used_cores=mean)
     limit = _limit(before, share, mean, room.capacity_cores, settings)
     after = replace(before, cores=limit, share=share, limit_cores=limit, used_cores=mean)
     if now_s < before.pause_until_s:

@@ -91,6 +91,16 @@ def test_frequent_pauses_limit_batch_and_a_long_rest_lifts_the_limit() -> None:
     assert rested[-1].cores == 2.0
 
 
+def test_the_next_batch_pod_finds_the_limit_of_the_one_before_for_a_while() -> None:
+    often = [STUCK, WELL, WELL, WELL, WELL] * 20
+    alone = replace(WELL, batch_is_here=False, batch_cores=0.0)
+    soon = looked([*often, *[alone] * 40, WELL])[-1]
+    assert LAW.least_share < soon.share < LAW.least_share + 2 * LAW.growth_per_s
+    assert soon.cores < 0.7 * (2.0 - 1.2)
+    late = looked([*often, *[alone] * 800, WELL])[-1]
+    assert late.cores == 2.0
+
+
 def test_rare_pauses_limit_nobody() -> None:
     rare = looked(([STUCK] + [WELL] * 39) * 10)
     assert pauses(rare) == 10
