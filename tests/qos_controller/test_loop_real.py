@@ -120,7 +120,7 @@ def test_the_start_after_a_crash_of_everything_puts_back_what_the_crash_left(
     assert node.frozen()
     node.start(REHEARSING)
     assert wait_until(lambda: not node.frozen()) < 5.0
-    acts(node)
+    restarted(node)
     assert node.agent is not None
     node.agent.terminate()
     node.agent.wait(timeout=20)
