@@ -46,6 +46,11 @@ class Breath:
         """Whether batch stands in a pause."""
         return self.cores < self.limit_cores
 
+    @property
+    def is_sliced(self) -> bool:
+        """Whether `cores` is a share that is dealt out evenly, not a pause or the whole node."""
+        return self.share < 1.0 and not self.pauses
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Room:

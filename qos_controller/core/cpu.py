@@ -2,7 +2,7 @@
 
 Online's group outweighs batch's so far that the kernel preempts batch at once, so the calm ladder
 has no quota (`Settings.feed_forward` brings one back for nodes with shared siblings); beside it
-stands `breath`, which leaves CPUs idle at times. Always holds: while no batch runs nothing climbs;
+stands `breath`, in which batch pauses. Always holds: while no batch runs nothing climbs;
 clients that are well outrank the kernel's stall counters; without proof that batch is to blame the
 ladder stays at stage 1, where each further alarm halves the quota again; who hardly runs is neither
 frozen nor evicted; while clients suffer nothing grows.

@@ -26,8 +26,8 @@ def quotas(cpu: CpuMemory, disk: DiskMemory, settings: NodeSettings) -> dict[str
     if cpu.quota_cores < math.inf:
         found[cpu.whom] = SetQuota(cpu.quota_cores, cpu.whom)
     if cpu.breath.cores < math.inf and (ALL not in found or cpu.breath.cores < found[ALL].cores):
-        law, whole = settings.breath, cpu.breath.pauses or cpu.breath.share >= 1.0
-        period_s = law.pause_period_s if whole else law.period_s
+        law = settings.breath
+        period_s = law.period_s if cpu.breath.is_sliced else law.pause_period_s
         found[ALL] = SetQuota(cpu.breath.cores, ALL, period_s)
     if disk.pace is FREE:
         return found

@@ -106,12 +106,13 @@ def decide_node(
     seen = _seen(look, memory, now_s, settings)
     latency = services.judged(seen.watches, now_s=now_s, settings=settings.latency)
     culprit, doubted_s = NOBODY, memory.doubted_s
+    by_writers = _is_by_writers(seen, settings)
     if latency.alarm and now_s - _stepped_s(memory) >= settings.latency.settle_s:
-        suspects = _suspects(look, seen, now_s, settings)
+        suspects = _suspects(look, seen, now_s, settings, by_writers=by_writers)
         culprit = culprit_of(suspects, evident_level=settings.evident_level)
         if culprit.resource and not culprit.proven:
             culprit, doubted_s = _doubted(culprit, memory, now_s, settings)
-    case = _Case(look, seen, latency, culprit, now_s, settings)
+    case = _Case(look, seen, latency, culprit, by_writers, now_s, settings)
     on_cpu, verdict, tick = _on_cpu(case)
     on_disk, disk_actions = _on_disk(case)
     room, room_actions = _on_memory(case)
@@ -157,6 +158,8 @@ class _Case:
     seen: NodeMemory
     latency: Latency
     culprit: Culprit
+    by_writers: bool
+    """Online's stall on the CPU is the disk's business, since batch mostly writes."""
     now_s: float
     settings: NodeSettings
 
@@ -228,7 +231,7 @@ def _pods_seen(
 
 
 def _suspects(
-    sample: Sample, seen: NodeMemory, now_s: float, settings: NodeSettings
+    sample: Sample, seen: NodeMemory, now_s: float, settings: NodeSettings, *, by_writers: bool
 ) -> tuple[Suspect, ...]:
     """The resources at the time of an alarm; the CPU first, since it shows the least."""
     batch = _batch_on_disk(sample, seen, "")
@@ -237,8 +240,7 @@ def _suspects(
         disk_level = disk.level_of(sample.disk, seen.disk, settings.disk)
     net = seen.network
     sends = now_s - net.sent_s < settings.recent_s
-    on_cpu = cpu.batch_runs(sample.signals, settings)
-    on_cpu = on_cpu and not _is_by_writers(seen, settings)
+    on_cpu = cpu.batch_runs(sample.signals, settings) and not by_writers
     return (
         Suspect(CPU, seen.cpu_level, on_cpu),
         Suspect(DISK, disk_level, is_active(batch, settings.disk)),
@@ -250,7 +252,7 @@ def _suspects(
 def _on_cpu(case: _Case) -> tuple[CpuMemory, Verdict, Tick | None]:
     seen, settings, sample = case.seen, case.settings, case.sample
     mine = case.culprit.resource == CPU
-    if _is_by_writers(seen, settings):
+    if case.by_writers:
         sample = replace(sample, signals=replace(sample.signals, online_full_share=0.0))
     level = cpu.level_of(sample.signals, settings)
     suspect = ""
@@ -269,7 +271,6 @@ def _on_cpu(case: _Case) -> tuple[CpuMemory, Verdict, Tick | None]:
 
 
 def _is_by_writers(seen: NodeMemory, settings: NodeSettings) -> bool:
-    """Whether online's stall on the CPU is the disk's business, since batch mostly writes."""
     return seen.disk.dirty_limited and pace.mostly_writes(seen.pods, settings.disk)
 
 
@@ -284,7 +285,7 @@ def _on_disk(case: _Case) -> tuple[DiskMemory, list[Action]]:
         batch,
         latency=case.latency,
         alarm=case.culprit.resource == DISK,
-        cpu_level=seen.cpu_level if _is_by_writers(seen, settings) else 0.0,
+        cpu_level=seen.cpu_level if case.by_writers else 0.0,
         now_s=case.now_s,
         settings=settings.disk,
     )

@@ -22,6 +22,7 @@ from tests.cluster.definitions import CHART
 
 NAME = f"{RELEASE}-agent"
 ACCOUNT = f"system:serviceaccount:{RELEASE}:{NAME}"
+NODES = "/api/v1/nodes"
 ON = {"agent__enabled": "true", "door__enabled": "false"}
 
 
@@ -29,7 +30,7 @@ ON = {"agent__enabled": "true", "door__enabled": "false"}
 def release(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
     with control_plane(tmp_path_factory.mktemp("chart-agent"), audited=True) as plane:
         plane.controllers()
-        add(plane, "/api/v1/nodes", [node(f"n{k}", holds={"cpu": "8"}) for k in range(2)])
+        add(plane, NODES, [node(f"n{k}", holds={"cpu": "8"}) for k in range(2)])
         yield installed(plane, CHART, **ON)
 
 
@@ -83,15 +84,15 @@ def test_its_rights_are_enough_and_none_is_spare(release: Installed, used: Agent
     assert {right for right in held if not any(covers(right, one) for one in asked)} == set()
 
 
-def patched(release: Installed, name: str, body: dict[str, Any], *, bound_to: str = "n1") -> str:
-    """What the API server says to an agent that patches a node; empty where it does."""
+def patched(release: Installed, path: str, body: dict[str, Any], *, bound_to: str = "n1") -> str:
+    """What the API server says to an agent that patches; empty where it does."""
     tls = ssl.create_default_context(cafile=str(release.plane.keys.ca_file))
     headers = {
         "authorization": f"Bearer {token(release, bound_to=bound_to)}",
         "content-type": "application/merge-patch+json",
     }
     with httpx.Client(base_url=release.plane.url, verify=tls, trust_env=False) as client:
-        answer = client.patch(f"/api/v1/nodes/{name}", json=body, headers=headers)
+        answer = client.patch(path, json=body, headers=headers)
     return "" if answer.is_success else str(answer.json()["message"])
 
 
@@ -99,8 +100,8 @@ REPORT = {"metadata": {"annotations": {ANNOTATION_QOS_REPORT: "{}"}}}
 
 
 def test_an_agent_writes_its_report_on_its_own_node(release: Installed) -> None:
-    until(lambda: patched(release, "n0", REPORT) != "")  # the policy is known everywhere
-    assert patched(release, "n1", REPORT) == ""
+    until(lambda: patched(release, f"{NODES}/n0", REPORT) != "")  # the policy is known everywhere
+    assert patched(release, f"{NODES}/n1", REPORT) == ""
 
 
 @pytest.mark.parametrize(
@@ -117,8 +118,8 @@ def test_an_agent_writes_its_report_on_its_own_node(release: Installed) -> None:
 def test_an_agent_writes_nothing_else_of_a_node(
     release: Installed, name: str, body: dict[str, Any], bound_to: str, said: str
 ) -> None:
-    until(lambda: patched(release, "n0", REPORT) != "")
-    assert said in patched(release, name, body, bound_to=bound_to)
+    until(lambda: patched(release, f"{NODES}/n0", REPORT) != "")
+    assert said in patched(release, f"{NODES}/{name}", body, bound_to=bound_to)
     with release.plane.client() as client:
         found = client.get(f"/api/v1/nodes/{name}").json()
     assert "a" not in found["metadata"].get("annotations", {})

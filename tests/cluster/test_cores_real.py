@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import ssl
 from collections.abc import Iterator
 from functools import partial
 from itertools import count
 from typing import Any
 
-import httpx
 import pytest
 
 from qos_controller.adapters.cgroups.formats import cpu_list, cpus_in
@@ -19,7 +17,9 @@ from slacktide.testing.cluster.fake_nodes import add, node
 from slacktide.testing.cluster.installed import Installed, installed
 from tests.cluster.agents import PATIENCE_S, PODS, Agent, make, note, ready, started, until
 from tests.cluster.definitions import CHART
-from tests.cluster.test_chart_agent_real import ACCOUNT, ON, token
+from tests.cluster.test_chart_agent_real import ACCOUNT, ON, patched, token
+
+ANY = f"{PODS}/any"  # a pod of n0
 
 pytestmark = pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="needs a CPU for the others")
 
@@ -96,18 +96,6 @@ def until_one(agent: Agent, reason: str) -> list[dict[str, Any]]:
     return agent.events(reason)[:1]
 
 
-def patched(release: Installed, body: dict[str, Any], *, bound_to: str) -> str:
-    """What the API server says to an agent that patches the pod `any` of n0."""
-    tls = ssl.create_default_context(cafile=str(release.plane.keys.ca_file))
-    headers = {
-        "authorization": f"Bearer {token(release, bound_to=bound_to)}",
-        "content-type": "application/merge-patch+json",
-    }
-    with httpx.Client(base_url=release.plane.url, verify=tls, trust_env=False) as client:
-        answer = client.patch(f"{PODS}/any", json=body, headers=headers)
-    return "" if answer.is_success else str(answer.json()["message"])
-
-
 @pytest.mark.parametrize(
     ("metadata", "bound_to", "said"),
     [
@@ -124,7 +112,9 @@ def test_of_pods_an_agent_writes_that_note_alone(
     try:
         # Another value each time: a patch that changes nothing is no harm, and never refused.
         tries = ({"metadata": {"annotations": {"no": str(turn)}}} for turn in count())
-        until(lambda: patched(release, next(tries), bound_to="n0") != "")  # the policy is known
-        assert said in patched(release, {"metadata": metadata}, bound_to=bound_to)
+        until(
+            lambda: patched(release, ANY, next(tries), bound_to="n0") != ""
+        )  # the policy is known
+        assert said in patched(release, ANY, {"metadata": metadata}, bound_to=bound_to)
     finally:
         gone(agent, "any")

@@ -1,10 +1,10 @@
 """Online's network: what is sent, what is resent, how long a round trip takes, who waits outside.
 
-Pods take turns: what they send every second, TCP's troubles and the sockets of one pod at a time.
+Pods take turns: what they send every `sent_s`, TCP's troubles and the sockets of one at a time.
 Pods in the host's network are seen together, as the host's own sockets.
 Always holds: at most `PODS` pods are looked at for TCP; a pod that cannot be seen is left out.
 While batch sends much, online's answers are waiting for it: both are looked at more often.
-Cost: 6 us a pod and second for what is sent; 50 us and a round of sockets.py every `sockets_s`.
+Cost: 6 us a pod and turn for what is sent; 50 us and a round of sockets.py every `sockets_s`.
 """
 
 from __future__ import annotations

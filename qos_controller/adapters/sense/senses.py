@@ -265,11 +265,11 @@ class Senses:
         self._offline_cpu = {group: before.get(group) or CpuUse(layout, group) for group in groups}
 
     def _anybody_waits(self) -> bool:
-        for stall in (self._cpu, self._io, self._memory):
-            if stall.full_share is not None and stall.full_share > _STIRS_SHARE:
-                return True
+        # `some` is never less than `full`, and enough to ask for a pause of batch.
         if (self._cpu.some_share or 0.0) > _STIRS_SHARE:
-            return True  # a pause of batch may be due
+            return True
+        if any((stall.full_share or 0.0) > _STIRS_SHARE for stall in (self._io, self._memory)):
+            return True
         disk = self._disk
         return disk is not None and (disk.read_latency_s or 0.0) > _SLOW_READ_S
 
